@@ -1,0 +1,1 @@
+"""The jobs: from a survey to what people act on."""

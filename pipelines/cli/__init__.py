@@ -1,0 +1,1 @@
+"""The verbs of the `michisora` command, one file each."""

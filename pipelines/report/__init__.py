@@ -1,0 +1,1 @@
+"""What people open: pages, sheets, documents, pictures."""

@@ -1,0 +1,1 @@
+"""The road job: observations, defects, sections, and how they are judged."""

@@ -1,0 +1,1 @@
+"""The rendered sample survey, whose every defect has a known place."""

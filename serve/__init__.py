@@ -1,0 +1,1 @@
+"""The HTTP service. It comes after the road job; nothing is in it yet."""
