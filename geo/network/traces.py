@@ -1,0 +1,74 @@
+"""Links from the drive itself, where there is no road network.
+
+The first pass over a street draws its link; a later pass over the same ground, in either direction, adds nothing, so
+that a return or a repeated round maps to the same link.
+"""
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely import LineString
+
+from geo.network.chainage import undirected_diff_deg
+from geo.network.values import Floats
+
+STEP_M = 2.0
+SAME_STREET_M = 8.0
+SAME_STREET_DEG = 30.0
+OWN_TAIL_M = 30.0
+SHORTEST_LINK_M = 20.0
+SHAPE_M = 0.05
+
+
+def first_passes(line: LineString) -> list[LineString]:
+    """The parts of a driven line that no earlier part covers.
+
+    A place is covered when an earlier, not itself covered place lies within 8 m and runs within 30° of the same or the
+    opposite direction. Going the same way, the last 30 m driven do not count as earlier: they are the place's own tail.
+    Parts shorter than 20 m, new or covered, count as what surrounds them.
+    """
+    length = line.length
+    along = np.linspace(0.0, length, max(2, int(np.ceil(length / STEP_M)) + 1))
+    places = shapely.get_coordinates(shapely.line_interpolate_point(line, along))
+    new = ~_covered(places, along)
+    new[0] = True
+    new = _without_short_runs(new, max(1, int(SHORTEST_LINK_M / STEP_M)))
+    return [
+        LineString(places[run]).simplify(SHAPE_M) for run in _runs(new) if new[run.start] and run.stop - run.start > 1
+    ]
+
+
+def _covered(places: Floats, along: Floats) -> NDArray[np.bool_]:
+    step = np.gradient(places, axis=0)
+    heading = np.degrees(np.arctan2(step[:, 0], step[:, 1]))
+    points = shapely.points(places)
+    later, earlier = shapely.STRtree(points).query(points, predicate="dwithin", distance=SAME_STREET_M)
+    turn = np.abs((heading[later] - heading[earlier] + 180.0) % 360.0 - 180.0)
+    back = turn > 90.0
+    lag = along[later] - along[earlier]
+    aligned = undirected_diff_deg(heading[later], heading[earlier]) <= SAME_STREET_DEG
+    pairs = aligned & np.where(back, lag > STEP_M, lag > OWN_TAIL_M)
+    later, earlier = later[pairs], earlier[pairs]
+    order = np.argsort(later, kind="stable")
+    later, earlier = later[order], earlier[order]
+    starts = np.searchsorted(later, np.arange(len(places) + 1))
+    covered = np.zeros(len(places), dtype=bool)
+    for k in range(len(places)):
+        covered[k] = (~covered[earlier[starts[k] : starts[k + 1]]]).any()
+    return covered
+
+
+def _runs(flags: NDArray[np.bool_]) -> list[slice]:
+    edges = np.flatnonzero(np.diff(flags)) + 1
+    return [slice(int(a), int(b)) for a, b in zip([0, *edges], [*edges, len(flags)], strict=True)]
+
+
+def _without_short_runs(flags: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:
+    """Flags with runs shorter than `shortest` flipped: covered ones first, so that a link is not cut by a brush."""
+    flags = flags.copy()
+    for value in (False, True):
+        for run in _runs(flags):
+            inner = run.start > 0 and run.stop < len(flags)
+            if flags[run.start] == value and run.stop - run.start < shortest and (inner or value):
+                flags[run] = not value or run.start == 0
+    return flags
