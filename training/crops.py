@@ -1,0 +1,95 @@
+"""Square crops of pictures at their native resolution, with their boxes: what the network learns from.
+
+A pothole 25 m ahead is 15 px wide. Shrinking a frame to the network's usual 640 px loses it, so that the frame is cut
+rather than shrunk. Crops are flipped and scaled, never rotated: a box around a rotated box is larger than the object.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.recipe import CropParams
+
+__all__ = ["Crop", "Window", "choose_window", "cut", "see_boxes"]
+
+PAD = 114
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A rectangle of a picture, in its px: `left`, `top`, `width`, `height`. It may reach beyond the picture."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A square picture uint8 (side, side, 3) RGB, its boxes float32 (n, 4) px xyxy and their classes int16 (n,)."""
+
+    picture: Picture
+    xyxy: NDArray[np.float32]
+    class_id: NDArray[np.int16]
+
+
+def choose_window(
+    size_px: tuple[int, int], xyxy: NDArray[np.float32], side: int, params: CropParams, rng: np.random.Generator
+) -> Window:
+    """A window that becomes `side` px when scaled, mostly around one of the boxes.
+
+    Args:
+        size_px: width and height of the picture.
+        xyxy: float32 (n, 4) px, its boxes.
+        side: side of the crop in px.
+        params: scales, stretch and how often a box is looked for.
+        rng: source of chance.
+    """
+    scale = np.exp(rng.uniform(*np.log(params.scale)))
+    stretch = np.exp(rng.uniform(-1, 1) * np.log(params.stretch) / 2)
+    extent = np.maximum(np.rint(side / scale * np.array([stretch, 1 / stretch])), 32).astype(int)
+    room = np.array(size_px) - extent
+    if len(xyxy) and rng.random() < params.seek_boxes:
+        left, top, right, bottom = xyxy[rng.integers(len(xyxy))]
+        target = np.array([rng.uniform(left, right), rng.uniform(top, bottom)])
+        corner = target - rng.uniform(0.15, 0.85, 2) * extent
+    else:
+        corner = rng.uniform(0, 1, 2) * room
+    corner = np.clip(corner, np.minimum(room, 0), np.maximum(room, 0)).astype(int)
+    return Window(int(corner[0]), int(corner[1]), int(extent[0]), int(extent[1]))
+
+
+def see_boxes(
+    xyxy: NDArray[np.float32], window: Window, side: int, params: CropParams
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Boxes as the crop shows them, float32 (n, 4) px, and which of them still count, bool (n,).
+
+    A cut-off box counts when enough of it is left, or when what is left is large: a piece of a crack is a crack.
+    """
+    scale = np.array([side / window.width, side / window.height] * 2, dtype=np.float32)
+    moved = (xyxy - np.array([window.left, window.top] * 2, dtype=np.float32)) * scale
+    seen = np.clip(moved, 0, side).astype(np.float32)
+    whole = np.prod(moved[:, 2:] - moved[:, :2], axis=1)
+    extent = seen[:, 2:] - seen[:, :2]
+    left = np.prod(extent, axis=1)
+    counts = (left >= params.min_visible * whole) | (left >= params.large_px**2)
+    return seen, counts & (extent.min(axis=1, initial=np.inf) >= params.min_box_px)
+
+
+def cut(picture: Picture, window: Window, side: int) -> Picture:
+    """The window's pixels as uint8 (side, side, 3); grey where it reaches beyond the picture."""
+    height, width = picture.shape[:2]
+    left, top = max(window.left, 0), max(window.top, 0)
+    right, bottom = min(window.left + window.width, width), min(window.top + window.height, height)
+    part = picture[top:bottom, left:right]
+    if part.shape[:2] != (window.height, window.width):
+        padded = np.full((window.height, window.width, 3), PAD, dtype=np.uint8)
+        padded[top - window.top : bottom - window.top, left - window.left : right - window.left] = part
+        part = padded
+    shrinks = window.width > side
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(part, (side, side), interpolation=interpolation), dtype=np.uint8)

@@ -1,0 +1,101 @@
+"""The recipe: everything that decides what a training run makes, in one file that can be read and compared."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from training.errors import RecipeError
+
+__all__ = ["CropParams", "LightParams", "Recipe", "Share", "Stage", "read_recipe"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CropParams(_Section):
+    """How crops are cut. `scale` is the range of enlargement over the picture's own pixels, `stretch` the largest
+    ratio of horizontal to vertical scale, `seek_boxes` the share of crops laid around a box, `min_visible` the part of
+    a cut-off box that must be left for it to count, unless `large_px` squared pixels of it are."""
+
+    scale: tuple[float, float] = (0.6, 1.5)
+    stretch: float = Field(default=1.25, ge=1)
+    seek_boxes: float = Field(default=0.8, ge=0, le=1)
+    min_visible: float = Field(default=0.3, ge=0, le=1)
+    large_px: float = 40
+    min_box_px: float = 3
+
+
+class LightParams(_Section):
+    """How often each change of light, lens and codec is made (probabilities)."""
+
+    tone: float = 0.8
+    colour: float = 0.6
+    shadow: float = 0.15
+    blur: float = 0.25
+    noise: float = 0.15
+    jpeg: float = 0.3
+
+
+class Share(_Section):
+    """A data set of the catalogue, its part of all crops (relative weight), and its own crop scales."""
+
+    weight: float = Field(gt=0)
+    split: str = "train"
+    scale: tuple[float, float] | None = None
+
+
+class Stage(_Section):
+    """A stretch of the run: `epochs` of `crops` crops of `side_px`, at a rate going from `rate` to `final_rate`
+    along half a cosine."""
+
+    name: str
+    epochs: int = Field(gt=0)
+    crops: int = Field(gt=0)
+    side_px: int = Field(ge=64, multiple_of=32)
+    rate: float = Field(gt=0)
+    final_rate: float = Field(ge=0)
+    sources: dict[str, Share] = Field(min_length=1)
+
+
+class Recipe(_Section):
+    """One model's making."""
+
+    task: str
+    architecture: str
+    classes: tuple[str, ...]
+    seed: int
+    batch: int = Field(gt=0)
+    weight_decay: float = 5e-4
+    warm_up_steps: int = 100
+    average: float = Field(default=0.998, gt=0, lt=1, description="decay of the running average of the weights, a step")
+    crop: CropParams = CropParams()
+    light: LightParams = LightParams()
+    stages: tuple[Stage, ...] = Field(min_length=1)
+
+
+def read_recipe(name_or_path: str) -> Recipe:
+    """The recipe in a file, or the built-in one of that name.
+
+    Raises:
+        RecipeError: when there is none, or it says something impossible; the first fault is named.
+    """
+    built_in = files("training.recipes").joinpath(f"{name_or_path}.yaml")
+    path = Path(name_or_path)
+    try:
+        text = built_in.read_text(encoding="utf-8") if built_in.is_file() else path.read_text(encoding="utf-8")
+    except OSError as error:
+        known = sorted(one.name.removesuffix(".yaml") for one in files("training.recipes").iterdir())
+        remedy = f"Name a file, or one of {', '.join(name for name in known if not name.startswith('__'))}."
+        raise RecipeError("there is no such recipe", where=name_or_path, remedy=remedy) from error
+    try:
+        return Recipe.model_validate(yaml.safe_load(text))
+    except (yaml.YAMLError, ValidationError) as error:
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        else:
+            reason = str(error).splitlines()[0]
+        raise RecipeError(reason, where=name_or_path) from error

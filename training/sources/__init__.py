@@ -1,0 +1,1 @@
+"""Where labelled pictures come from: the catalogue of data sets, and readers of the layouts they come in."""
