@@ -1,0 +1,46 @@
+"""Reading a layer back with the types it was written with."""
+
+from pathlib import Path
+
+import geopandas as gpd
+import pandas as pd
+import pyarrow as pa
+import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from geo.errors import LayerError
+
+_NULLABLE = {
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}
+
+
+def read_layer(path: Path, name: str) -> gpd.GeoDataFrame | pd.DataFrame:
+    """A layer as it was written: integers that may be missing stay integers, dates are `datetime.date`.
+
+    Args:
+        path: the GeoPackage.
+        name: the layer.
+
+    Returns:
+        GeoDataFrame, or DataFrame for an attribute table; without the row number.
+
+    Raises:
+        LayerError: no such file or layer, or not a GeoPackage.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise LayerError("no such GeoPackage", where=path)
+    try:
+        meta, table = pyogrio.read_arrow(path, layer=name)
+    except (DataLayerError, DataSourceError) as error:
+        raise LayerError(f"layer {name} cannot be read ({str(error).splitlines()[0]})", where=path) from error
+    frame = table.to_pandas(types_mapper=_NULLABLE.get, date_as_object=True)
+    geometry = meta["geometry_name"] or ("wkb_geometry" if "wkb_geometry" in frame else None)
+    if geometry is None:
+        return frame
+    shapes = gpd.GeoSeries.from_wkb(frame.pop(geometry), crs=meta["crs"])
+    return gpd.GeoDataFrame(frame, geometry=shapes)

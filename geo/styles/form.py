@@ -1,0 +1,75 @@
+"""What a person reads and edits: labels on the map, tips, and the attribute form."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A value that a column may take, and how a person reads it."""
+
+    value: str
+    ja: str
+    en: str
+
+    @property
+    def label(self) -> str:
+        """Both languages, Japanese first."""
+        return f"{self.ja} {self.en}".strip()
+
+
+STATUS = (
+    Choice("open", "未対応", "Open"),
+    Choice("planned", "補修予定", "Planned"),
+    Choice("in_progress", "対応中", "In progress"),
+    Choice("done", "補修済み", "Done"),
+    Choice("deferred", "経過観察", "Deferred"),
+    Choice("not_responsible", "管轄外", "Not our road"),
+    Choice("not_a_defect", "損傷ではない", "Not a defect"),
+)
+"""What becomes of a defect; people set it in QGIS and it survives the next survey."""
+
+STATUS_VALUES = tuple(choice.value for choice in STATUS)
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Text beside features: a column, its size in points, and the scale (1 : n) from which on it is shown."""
+
+    column: str
+    size_pt: float = 9.0
+    shown_from_scale: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class MapTip:
+    """What appears when the pointer rests on a feature: a headline column, columns as rows, and a picture.
+
+    Attributes:
+        title: column of the headline.
+        rows: columns listed below it, under their aliases.
+        photo: column with a picture's path relative to the GeoPackage's folder, or None.
+    """
+
+    title: str
+    rows: tuple[str, ...] = ()
+    photo: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The attribute form and table.
+
+    Attributes:
+        choices: columns edited through a list of choices.
+        editable: the columns a person may edit; None leaves all open, () closes all.
+        sort_by: column that the attribute table is sorted by, ascending.
+        labels: text on the map.
+        tip: the map tip.
+    """
+
+    choices: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
+    editable: tuple[str, ...] | None = None
+    sort_by: str | None = None
+    labels: Labels | None = None
+    tip: MapTip | None = None
