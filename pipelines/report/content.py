@@ -1,0 +1,150 @@
+"""What a report is made from: tables, pictures and the numbers about them, all in one frozen value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from geo.camera.pinhole import Camera
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    from shapely.geometry import LineString, MultiLineString
+
+Picture = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+BlurRoadUsers = Callable[[Picture], Sequence[Box]]
+Progress = Callable[[int, int], None]
+
+
+class ReportParams(BaseModel):
+    """How reports look and how much of a frame a photo shows.
+
+    Attributes:
+        lane_width_m: width of the lane that the vehicle drives in.
+        road_width_m: width of the carriageway; what lies beside it is blurred.
+        drives_on: the side of the road that the vehicle keeps to.
+        far_margin_m: how much road a photo shows beyond the defect. Whatever stands farther off has its feet above
+            that line in the picture, and is blurred whole.
+        max_forward_m: no photo shows road beyond this, however far the defect.
+        photo_width_px: width of the photos written.
+        jpeg_quality: Pillow's scale, 1 to 95.
+        document_blocks: defects that get a block with a photo in the PDF; the others are in its table.
+        map_numbers: defects that get their number on the maps; the others are marked without one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lane_width_m: float = Field(3.25, gt=0)
+    road_width_m: float = Field(6.5, gt=0)
+    drives_on: Literal["left", "right"] = "left"
+    far_margin_m: float = Field(4.0, ge=0)
+    max_forward_m: float = Field(40.0, gt=0)
+    photo_width_px: int = Field(960, ge=320)
+    jpeg_quality: int = Field(82, ge=1, le=95)
+    document_blocks: int = Field(100, ge=0)
+    map_numbers: int = Field(40, ge=0)
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoBox:
+    """Where a defect is best seen.
+
+    Attributes:
+        frame: name of the frame.
+        x1: left edge, px of the full frame; `y1`, `x2`, `y2` likewise: top, right, bottom.
+        heading_deg: where the vehicle was heading, clockwise from grid north; NaN where unknown.
+    """
+
+    frame: str
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    heading_deg: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoSource:
+    """Where photos come from, and what must not be seen on them.
+
+    Attributes:
+        read_frame: frame name → (h, w, 3) uint8 RGB; raises MichisoraError or OSError for one that cannot be read.
+        boxes: uuid of a defect → where it is best seen.
+        camera: how the frames look onto the road; None where unknown, and then only a box's surroundings are shown.
+        blur_road_users: (h, w, 3) uint8 RGB → boxes (x1, y1, x2, y2) px of people and vehicles on the road. The one
+            place where a street model enters; None while there is none.
+    """
+
+    read_frame: Callable[[str], Picture]
+    boxes: Mapping[str, PhotoBox] = field(default_factory=dict)
+    camera: Camera | None = None
+    blur_road_users: BlurRoadUsers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The survey in numbers: frames looked at, km driven, frames or fixes left out by reason code."""
+
+    frames: int
+    km: float
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What made the report.
+
+    Attributes:
+        model: name of the detector.
+        sha256: of its weights; the first twelve digits are printed.
+        limits: what the model's card says it cannot do, one sentence each.
+        version: of the command that wrote the report.
+    """
+
+    model: str
+    sha256: str
+    limits: Sequence[str] = ()
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportContent:
+    """One survey's results, ready to be written for people.
+
+    Attributes:
+        survey: name of the survey.
+        date: day of the survey; every file is dated by it.
+        defects: the table `defects` of docs/design/house.md.
+        sections: the table `sections`.
+        track: the driven line in `crs`; None or empty where unknown.
+        crs: metric plane CRS that maps are drawn in.
+        summary: frames, km, rejected.
+        provenance: model and command.
+        photos: frames and boxes.
+        roads: road links beneath the map.
+        coverage: the road surface that was seen, polygons.
+        languages: of the files written, the first one is shown first.
+        params: how reports look.
+    """
+
+    survey: str
+    date: date
+    defects: gpd.GeoDataFrame
+    sections: gpd.GeoDataFrame
+    track: LineString | MultiLineString | None
+    crs: Any
+    summary: Summary
+    provenance: Provenance
+    photos: PhotoSource
+    roads: gpd.GeoDataFrame | None = None
+    coverage: gpd.GeoDataFrame | None = None
+    languages: tuple[str, ...] = ("ja", "en")
+    params: ReportParams = field(default_factory=ReportParams)

@@ -1,0 +1,34 @@
+"""The font of every report: IPAex Gothic (IPA Font License 1.0), which has Latin and Japanese letters."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from PIL import ImageFont
+
+from pipelines.errors import OutputError
+
+
+@lru_cache(maxsize=1)
+def font_path() -> Path:
+    """Where the font file lies.
+
+    Raises:
+        OutputError: the package that brings it is not installed.
+    """
+    # Looked up, not imported: importing the package changes matplotlib's settings for the whole process.
+    spec = find_spec("matplotlib_fontja")
+    folders = [] if spec is None else list(spec.submodule_search_locations or [])
+    for folder in folders:
+        path = Path(folder) / "fonts" / "ipaexg.ttf"
+        if path.is_file():
+            return path
+    raise OutputError("the font for reports is missing", remedy="Install it: pip install matplotlib-fontja")
+
+
+@lru_cache(maxsize=8)
+def picture_font(size_px: int) -> ImageFont.FreeTypeFont:
+    """The font for drawing on pictures, `size_px` high."""
+    return ImageFont.truetype(str(font_path()), size_px)

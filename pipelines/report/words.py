@@ -1,0 +1,244 @@
+"""Every Japanese and English word of the reports, in one place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+Words = Mapping[str, tuple[str, str]]
+
+LANGUAGES = ("ja", "en")
+
+CLASSES: Words = {
+    "D00": ("縦断ひび割れ", "longitudinal crack"),
+    "D10": ("横断ひび割れ", "transverse crack"),
+    "D20": ("亀甲状ひび割れ", "alligator crack"),
+    "D40": ("ポットホール", "pothole"),
+    "crack": ("ひび割れ（種別不明）", "crack (type not stated)"),
+}
+JUDGEMENTS: Words = {
+    "repair": ("要補修", "repair needed"),
+    "damage": ("損傷あり", "damage"),
+    "none": ("損傷なし", "no damage"),
+}
+# Shape as well as colour: a black-and-white print and a colour-blind reader must tell the levels apart.
+JUDGEMENT_MARKS: Mapping[str, str] = {"repair": "▲", "damage": "●", "none": "○"}
+JUDGEMENT_COLOURS: Mapping[str, str] = {"repair": "#b3261e", "damage": "#a15c00", "none": "#5b6470"}
+DIAGNOSES: Words = {
+    "I": ("健全", "sound"),
+    "II": ("表層機能保持段階", "surface upkeep"),
+    "III": ("修繕段階", "repair stage"),
+    "": ("未診断", "not diagnosed"),
+}
+DIAGNOSIS_COLOURS: Mapping[str, str] = {"I": "#2c7fb8", "II": "#e69f00", "III": "#c2185b", "": "#9aa3ad"}
+STATUSES: Words = {
+    "open": ("未対応", "open"),
+    "planned": ("補修予定", "planned"),
+    "done": ("補修済み", "repaired"),
+    "watch": ("経過観察", "watch"),
+    "dismissed": ("対応不要", "dismissed"),
+}
+CHANGES: Words = {
+    "new": ("新規", "new"),
+    "same": ("変化なし", "unchanged"),
+    "worse": ("悪化", "worse"),
+    "gone": ("今回確認できず", "not found this time"),
+}
+TERMS: Words = {
+    "class": ("種別", "class"),
+    "safety": ("安全性", "safety"),
+    "size": ("大きさ", "size"),
+    "traffic": ("交通", "traffic"),
+    "growth": ("進行", "growth"),
+    "again": ("再確認", "seen again"),
+    "seen_again": ("再確認", "seen again"),
+    "grown": ("進行", "grown"),
+    "people": ("歩行者", "people nearby"),
+    "certainty": ("確度", "certainty"),
+}
+REASONS: Words = {
+    "outside_track": ("軌跡の時間外", "outside the track's time"),
+    "no_position": ("位置なし", "no position"),
+    "no_time": ("時刻なし", "no time"),
+    "unreadable": ("読めない画像", "unreadable picture"),
+    "bad_frame": ("読めない画像", "unreadable picture"),
+    "truncated": ("途中で切れた画像", "truncated picture"),
+    "empty": ("空のファイル", "empty file"),
+    "not_an_image": ("画像でないファイル", "not an image"),
+    "too_large": ("大きすぎる画像", "picture too large"),
+    "jump": ("測位の飛び", "position jump"),
+    "speed": ("速度の異常", "impossible speed"),
+    "null_island": ("緯度経度 0", "zero coordinates"),
+    "duplicate": ("重複", "duplicate"),
+    "out_of_order": ("時刻の逆転", "out of order"),
+}
+COMPASS = (
+    ("北", "N"),
+    ("北東", "NE"),
+    ("東", "E"),
+    ("南東", "SE"),
+    ("南", "S"),
+    ("南西", "SW"),
+    ("西", "W"),
+    ("北西", "NW"),
+)
+UI: Words = {
+    "title": ("道路補修リスト", "Road repair list"),
+    "map_title": ("路面損傷マップ", "Road damage map"),
+    "surveyed": ("調査日", "Surveyed"),
+    "first": ("最初に補修する箇所", "Fill this first"),
+    "next": ("次に補修する箇所", "Then these"),
+    "nothing": ("補修対象の損傷は見つかりませんでした。", "No damage was found on the road that was seen."),
+    "nothing_note": (
+        "見えなかった場所に損傷がないことを意味しません。下の「この調査の限界」をご覧ください。",
+        "This says nothing of what was not seen: see “Limits of this survey” below.",
+    ),
+    "why": ("なぜこの順位か", "Why this rank"),
+    "priority": ("優先度", "Priority"),
+    "priority_sum": ("優先度 {value} の内訳（各項目の合計）", "Priority {value} is the sum of these terms"),
+    "rank": ("順位", "Rank"),
+    "judgement": ("判定", "Judgement"),
+    "class": ("種別", "Class"),
+    "status": ("対応状況", "Status"),
+    "change": ("前回からの変化", "Since last survey"),
+    "size": ("大きさ", "Size"),
+    "size_value": ("最大 {length} × {width} m、{area} m²", "at most {length} × {width} m, {area} m²"),
+    "upper_bound": (
+        "画像上の枠による上限値。実際はこれより小さい",
+        "an upper bound from the box in the picture; the damage itself is smaller",
+    ),
+    "length": ("長さ上限 (m)", "Length ≤ (m)"),
+    "width": ("幅上限 (m)", "Width ≤ (m)"),
+    "area": ("面積上限 (m²)", "Area ≤ (m²)"),
+    "depth": ("深さ", "Depth"),
+    "unknown": ("不明", "unknown"),
+    "depth_unknown": ("不明（画像からは測れない）", "unknown (cannot be measured from a picture)"),
+    "position": ("位置", "Position"),
+    "position_sd": ("± {sd} m（標準偏差）", "± {sd} m (standard deviation)"),
+    "position_sd_column": ("位置の標準偏差 (m)", "Position sd (m)"),
+    "latitude": ("緯度", "Latitude"),
+    "longitude": ("経度", "Longitude"),
+    "road": ("路線", "Road"),
+    "link": ("リンク", "Link"),
+    "unnamed": ("名称のない道路", "unnamed road"),
+    "chainage": ("距離標 (m)", "Chainage (m)"),
+    "chainage_at": ("起点から {value} m", "{value} m from its start"),
+    "seen": ("確認回数", "Times seen"),
+    "seen_times": ("{n} 回", "{n} ×"),
+    "first_seen": ("初回確認日", "First seen"),
+    "last_seen": ("最終確認日", "Last seen"),
+    "score": ("検出スコア", "Detection score"),
+    "reasons": ("理由", "Reasons"),
+    "note": ("メモ", "Note"),
+    "photo": ("写真", "Photo"),
+    "no_photo": ("写真なし", "no photo"),
+    "map": ("地図", "Map"),
+    "map_app": ("地図アプリ", "Map app"),
+    "copy": ("座標をコピー", "Copy coordinates"),
+    "copied": ("コピーしました", "Copied"),
+    "print": ("印刷", "Print"),
+    "all": ("すべて", "All"),
+    "filter": ("絞り込み", "Filter"),
+    "shown": ("件を表示", "shown"),
+    "of_all": ("全 {n} 件", "of {n}"),
+    "list": ("補修リスト", "Repair list"),
+    "list_sorted": ("優先度の高い順", "most urgent first"),
+    "km": ("走行距離", "driven"),
+    "frames": ("解析した画像", "frames looked at"),
+    "rejected_count": ("除外した画像・測位", "frames or fixes left out"),
+    "seen_share": ("区間の平均被覆率", "of the sections' surface seen"),
+    "sections": ("区間の診断（20 m ごと）", "Sections (20 m each)"),
+    "sections_sheet": ("区間診断", "Sections"),
+    "sections_note": (
+        "ひび割れ率 20 % 以上を II、40 % 以上を III とする。MCI = 10 − 2.23 · C^0.3（C：ひび割れ率 %）",
+        "II from 20 % crack ratio, III from 40 %. MCI = 10 − 2.23 · C^0.3 (C: crack ratio in %)",
+    ),
+    "sections_none": ("II・III の区間はありません。", "No section is at II or III."),
+    "sections_more": ("ほか {n} 区間（Excel 参照）", "{n} more sections in the Excel file"),
+    "section": ("区間", "Section"),
+    "diagnosis": ("診断", "Diagnosis"),
+    "crack_ratio": ("ひび割れ率 (%)", "Crack ratio (%)"),
+    "mci": ("MCI", "MCI"),
+    "potholes": ("ポットホール", "Potholes"),
+    "coverage": ("被覆率 (%)", "Coverage (%)"),
+    "from_to": ("距離標 (m)", "Chainage (m)"),
+    "from": ("始点 (m)", "From (m)"),
+    "to": ("終点 (m)", "To (m)"),
+    "limits": ("この調査の限界", "Limits of this survey"),
+    "limit_depth": (
+        "深さは画像から測れないため「不明」とする。深い穴が小さく見えることがある。",
+        "Depth cannot be measured from a picture and is stated as unknown. A deep hole may look small.",
+    ),
+    "limit_size": (
+        "大きさは検出枠を平坦な路面に投影した上限値である。",
+        "Sizes are upper bounds: the detection box projected onto a flat road.",
+    ),
+    "limit_position": (
+        "位置は標準偏差つきの推定値である。約 1.5 倍の半径の円に 68 % の確率で入る。",
+        "Positions are estimates: the true place lies within 1.5 standard deviations with 68 % probability.",
+    ),
+    "limit_coverage": (
+        "診断対象 {km} km の路面のうち平均 {seen} % を確認した。{unseen} 区間は半分以上が見えていない。"
+        "見えなかった路面については何も述べない。",
+        "On average {seen} % of the surface of {km} km of sections was seen; of {unseen} sections less than half was. "
+        "Nothing is said about what was not seen.",
+    ),
+    "limit_no_sections": (
+        "区間の診断がないため、見えなかった路面の割合は分からない。",
+        "There are no sections, so how much of the road was not seen is unknown.",
+    ),
+    "limit_rejected": ("除外した画像・測位：{n} 件（{what}）。", "{n} frames or fixes were left out ({what})."),
+    "limit_rejected_none": ("除外した画像・測位はない。", "No frame or fix was left out."),
+    "limit_model": ("検出モデルの限界", "What the model's card says"),
+    "limit_privacy": (
+        "写真は路面だけを示す。道路の外と遠方は復元できないようにぼかしてある。",
+        "Photos show the road surface only: everything beside and beyond it is blurred beyond recovery.",
+    ),
+    "provenance": ("作成元", "Made by"),
+    "made_by": ("モデル {model}（{sha}）、Michisora {version}", "model {model} ({sha}), Michisora {version}"),
+    "legend": ("凡例", "Legend"),
+    "track": ("走行軌跡", "Track driven"),
+    "roads": ("道路", "Roads"),
+    "seen_surface": ("確認した路面", "Road surface seen"),
+    "page": ("{page} / {pages} ページ", "page {page} of {pages}"),
+    "more_in_table": (
+        "順位 {n} 位までを写真つきで示す。残りは表にある。",
+        "Ranks 1 to {n} are shown with photos; the others are in the table.",
+    ),
+    "details": ("箇所ごとの詳細", "Defect by defect"),
+    "skip": ("リストへ移動", "Skip to the list"),
+    "alt": (
+        "{rank} 位 {klass} の写真。枠が損傷の位置。道路の外はぼかしてある",
+        "Photo of no. {rank}, {klass}: the box marks the damage, all beside the road is blurred",
+    ),
+    "unranked": ("順位なし", "unranked"),
+    "notes_sheet": ("注記", "Notes"),
+    "whole_list": ("リスト全体", "The whole list"),
+    "number": ("番号は順位", "Numbers are ranks"),
+}
+
+
+def say(key: str, lang: str, **values: object) -> str:
+    """The words for `key` in a language, `values` filled in."""
+    text = UI[key][LANGUAGES.index(lang)]
+    return text.format(**values) if values else text
+
+
+def name(words: Words, code: str, lang: str) -> str:
+    """The name of a code; a code without one is shown as it is, readably."""
+    known = words.get(code)
+    return re.sub(r"[_-]+", " ", code) if known is None else known[LANGUAGES.index(lang)]
+
+
+def code_of(words: Words, text: str) -> str:
+    """The code that a code or one of its names stands for: people type names into tables."""
+    wanted = text.strip().lower()
+    for code, names in words.items():
+        if wanted in (code.lower(), *(n.lower() for n in names)):
+            return code
+    return text.strip()
+
+
+def compass(heading_deg: float) -> tuple[str, str]:
+    """The nearest of the eight points of the compass, Japanese and English."""
+    return COMPASS[round(heading_deg % 360 / 45) % 8]
