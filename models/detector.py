@@ -1,36 +1,33 @@
 """The one way to look at pictures, whatever runs the network."""
 
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card import ModelCard
+from models.backends.loading import load_network
+from models.card import CARD_NAME, ModelCard, load_card, verify_weights
 from models.detections import Detections
+from models.errors import CardError
+from models.pool import PooledDetector
+from models.types import LOWEST_SCORE, BackendName, LoadRequest, Picture, PrecisionName, Runtime
 
-__all__ = ["LOWEST_SCORE", "Detector", "Picture", "Runtime"]
+__all__ = [
+    "LOWEST_SCORE",
+    "Detector",
+    "Picture",
+    "Runtime",
+    "available_cores",
+    "known_tasks",
+    "model_folder",
+    "open_detector",
+]
 
-LOWEST_SCORE = 0.01
-"""Below this a box says nothing about the picture; measures of average precision change by less than 0.1 points."""
-
-Picture = NDArray[np.uint8]
-"""uint8 (h, w, 3), rows from the top, RGB."""
-
-
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """What runs the network: `backend` (openvino, onnx, torch), its `device`, `precision` and `threads`."""
-
-    backend: str
-    device: str
-    precision: str
-    threads: int
-
-    def __str__(self) -> str:
-        return f"{self.backend} on {self.device}, {self.precision}, {self.threads} at a time"
+WEIGHTS = Path(__file__).parent / "weights"
 
 
 class Detector(Protocol):
@@ -50,7 +47,7 @@ class Detector(Protocol):
         """What runs the network."""
         ...
 
-    def submit(self, picture: Picture, min_score: float = LOWEST_SCORE) -> "Future[Detections]":
+    def submit(self, picture: Picture, min_score: float = LOWEST_SCORE) -> Future[Detections]:
         """Queue one picture; its boxes at or above `min_score`, highest first, when the future is done."""
         ...
 
@@ -65,3 +62,62 @@ class Detector(Protocol):
     def close(self) -> None:
         """Give back threads and memory; the detector is of no use afterwards."""
         ...
+
+
+def available_cores() -> int:
+    """Cores this process may run on, where the system tells, else all of them."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def known_tasks() -> list[str]:
+    """The tasks whose weights ship with the package."""
+    return sorted(card.parent.name for card in WEIGHTS.glob(f"*/{CARD_NAME}"))
+
+
+def model_folder(task_or_dir: str | Path) -> Path:
+    """The folder of a model: of a task that ships with the package, or a folder with a card.
+
+    Raises:
+        CardError: when it is neither.
+    """
+    if str(task_or_dir) in known_tasks():
+        return WEIGHTS / str(task_or_dir)
+    folder = Path(task_or_dir)
+    if (folder / CARD_NAME).is_file():
+        return folder
+    tasks = ", ".join(known_tasks()) or "none in this installation"
+    remedy = f"Name a task ({tasks}) or a folder with {CARD_NAME}."
+    raise CardError("no such task, and no folder with a model card", where=task_or_dir, remedy=remedy)
+
+
+def open_detector(
+    task_or_dir: str | Path,
+    backend: BackendName = "auto",
+    precision: PrecisionName = "auto",
+    threads: int | None = None,
+) -> PooledDetector:
+    """Load the weights of a task or a model folder, checked against their card.
+
+    Args:
+        task_or_dir: `road`, or a folder that holds card.yaml and the weights it names.
+        backend: "auto" takes a CUDA device if ONNX Runtime sees one, else OpenVINO.
+        precision: "auto" takes bf16 where the processor computes in it, else f32.
+        threads: how many pictures are looked at side by side, each by one thread; by default one per core.
+
+    Raises:
+        CardError: no such model, or an impossible card.
+        WeightsError: weights absent or not those of the card.
+        BackendError: the back end is not installed or cannot run the network in that precision.
+    """
+    folder = model_folder(task_or_dir)
+    card = load_card(folder)
+    weights = verify_weights(card, folder)
+    request = LoadRequest(
+        weights=weights,
+        architecture=card.architecture,
+        n_classes=len(card.classes),
+        precision=precision,
+        threads=threads or available_cores(),
+    )
+    return PooledDetector(card, load_network(request, backend))

@@ -1,11 +1,11 @@
 """Errors of the models.
 
-    MichisoraError
-    └── ModelError
-        ├── CardError        a model card that is absent or says something impossible
-        ├── WeightsError     weights that are absent or are not the ones the card describes
-        ├── BackendError     a back end that is not installed or cannot run the network
-        └── DetectionsError  arrays that are no detections, a picture no network can look at
+MichisoraError
+└── ModelError
+    ├── CardError        a model card that is absent or says something impossible
+    ├── WeightsError     weights that are absent or are not the ones the card describes
+    ├── BackendError     a back end that is not installed or cannot run the network
+    └── DetectionsError  arrays that are no detections, a picture no network can look at
 """
 
 from geo.errors import MichisoraError

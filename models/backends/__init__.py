@@ -1,0 +1,1 @@
+"""What runs a network: one file a back end, each importing its library only when it is asked for."""
