@@ -1,0 +1,127 @@
+"""One feature per defect, from every box that shows it.
+
+The same defect is: the same family of classes, a shared link, and no more than 3 m apart once the positions' uncertainty is
+granted. Boxes → sightings (`sightings`) → runs within a pass (`tracking`) → defects over all passes (`merging`) → table.
+docs/design/road-judgement.md says why each step is as it is.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.road.features import DEFECT_COLUMNS, Labels, defect_table
+from pipelines.road.merging import MergeGates, merge, runs_of, stitch
+from pipelines.road.sightings import Index, Sightings, sightings_of
+from pipelines.road.tracking import Gates, follow, passes_of
+
+
+class ConsolidateParams(BaseModel):
+    """What counts as the same defect (params.yaml, section `consolidate`).
+
+    Attributes:
+        same_m: sightings farther apart, after uncertainty, are different defects.
+        gate_sigmas: and so are those that many standard deviations apart.
+        model_sd_m: what a flat road and a stiff vehicle do not explain of a position, m per axis.
+        extent_share: part of a defect's size by which its apparent middle may wander between sightings.
+        pitch_share: part of a sighting's forward variance that all boxes of its frame share.
+        view_correlation: correlation of the view errors of two sightings of a pass (camera height, mean pitch).
+        overlap: share of the smaller of two boxes of a frame that must be covered for them to show one thing.
+        merge_cracks: D00, D10, D20 and untyped cracks may be one defect.
+        reach_m: defects farther from the vehicle are no longer looked for, m.
+        pass_gap_s: a longer gap between frames begins a new pass, s.
+        min_seen: defects seen in fewer frames are left out.
+        photo_forward_m: distance at which a defect is best seen in a picture, m.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    same_m: float = Field(3.0, gt=0)
+    gate_sigmas: float = Field(3.0, gt=0)
+    model_sd_m: float = Field(0.35, gt=0)
+    extent_share: float = Field(0.25, ge=0)
+    pitch_share: float = Field(0.8, ge=0, lt=1)
+    view_correlation: float = Field(0.3, ge=0, le=1)
+    overlap: float = Field(0.4, gt=0, le=1)
+    merge_cracks: bool = True
+    reach_m: float = Field(35.0, gt=0)
+    pass_gap_s: float = Field(60.0, gt=0)
+    min_seen: int = Field(1, ge=1)
+    photo_forward_m: float = Field(6.0, gt=0)
+
+
+class Consolidated(NamedTuple):
+    """Defects, and which of them each observation shows.
+
+    Attributes:
+        defects: one row per defect (`DEFECT_COLUMNS`), in order of first sighting; Point geometry and, as a plain column,
+            the `footprint` of the nearest sighting moved to the defect's position.
+        membership: one entry per observation, indexed as they are: the defect's uuid, "" where it has none.
+    """
+
+    defects: gpd.GeoDataFrame
+    membership: pd.Series[str]
+
+
+def consolidate(
+    observations: gpd.GeoDataFrame, frames: pd.DataFrame, params: ConsolidateParams | None = None
+) -> Consolidated:
+    """Merge the sightings of each defect, over frames and passes.
+
+    The result does not depend on the order of the rows, and takes time in proportion to them.
+
+    Args:
+        observations: table `observations`; rows that are not `located` take no part.
+        frames: table `frames`, with a row for every frame that an observation names.
+        params: what counts as the same defect.
+
+    Raises:
+        PipelineError: a column is missing, or a box's frame is not among the frames.
+    """
+    knobs = params or ConsolidateParams()
+    sightings = sightings_of(observations, frames, overlap=knobs.overlap, merge_cracks=knobs.merge_cracks)
+    if not len(sightings):
+        return Consolidated(empty_defects(observations.crs), pd.Series("", index=observations.index, dtype=object))
+    passes = _passes(observations, frames, sightings, knobs.pass_gap_s)
+    label, run = _defects_of(sightings, passes, knobs)
+    table = defect_table(observations, sightings, Labels(label, run, passes), knobs)
+    kept = table["n_seen"].to_numpy() >= knobs.min_seen
+    uuids = np.append(np.where(kept, table["uuid"], ""), "").astype(object)
+    of_row = np.where(sightings.of_row >= 0, label[sightings.of_row], -1)
+    membership = pd.Series(uuids[of_row], index=observations.index, dtype=object)
+    return Consolidated(table[kept].reset_index(drop=True), membership)
+
+
+def empty_defects(crs: object) -> gpd.GeoDataFrame:
+    """The table of no defects, with its columns."""
+    table = pd.DataFrame({column: pd.Series(dtype=object) for column in DEFECT_COLUMNS if column != "geometry"})
+    return gpd.GeoDataFrame(table, geometry=gpd.GeoSeries([], crs=crs), crs=crs)[DEFECT_COLUMNS]
+
+
+def _passes(observations: gpd.GeoDataFrame, frames: pd.DataFrame, sightings: Sightings, gap_s: float) -> Index:
+    """(n,) int64: the pass of each sighting."""
+    valid = frames[frames["frame"].isin(observations["frame"]) | frames["valid"].to_numpy(bool)]
+    ordered = valid.dropna(subset=["x_m", "y_m", "t_s"]).sort_values(["t_s", "frame"], kind="stable")
+    number = passes_of(ordered[["x_m", "y_m"]].to_numpy(np.float64), ordered["t_s"].to_numpy(np.float64), gap_s=gap_s)
+    by_frame = pd.Series(number, index=ordered["frame"].to_numpy())
+    names = observations["frame"].to_numpy()[sightings.row]
+    return by_frame[~by_frame.index.duplicated()].loc[names].to_numpy(np.int64)
+
+
+def _defects_of(sightings: Sightings, passes: Index, knobs: ConsolidateParams) -> tuple[Index, Index]:
+    """The defect and the run of each sighting, both numbered by first sighting."""
+    shared = (knobs.same_m, knobs.gate_sigmas, knobs.model_sd_m, knobs.extent_share)
+    rho = knobs.view_correlation
+    between = MergeGates(*shared, rho)
+    run = _by_first(follow(sightings, passes, Gates(*shared, knobs.pitch_share, knobs.reach_m)))
+    run = _by_first(stitch(runs_of(sightings, run, passes, rho), between)[run])
+    return _by_first(merge(runs_of(sightings, run, passes, rho), between)[run]), run
+
+
+def _by_first(label: Index) -> Index:
+    """The same groups, numbered in order of their first member."""
+    return pd.factorize(label)[0].astype(np.int64)

@@ -1,0 +1,237 @@
+"""What is known of a defect from all its sightings: place, size, class, dates, and where it is best seen."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Protocol
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+
+from pipelines.road.classes import UNTYPED_CRACK, name_en, name_ja
+from pipelines.road.merging import runs_of
+from pipelines.road.sightings import Array, Index, Sightings
+from pipelines.road.tracking import invert
+
+NAMESPACE = uuid.UUID("6f0a3c1e-7d0b-5f57-9a55-2f6c0f6b7f0d")
+
+DEFECT_COLUMNS = [
+    *("uuid", "class", "class_ja", "class_en", "length_m", "width_m", "area_m2", "size_sd_m", "depth", "score"),
+    *("position_sd_m", "n_seen", "n_passes", "first_seen", "last_seen", "link", "chainage_m", "offset_m", "heading_deg"),
+    *("frame", "box_x1", "box_y1", "box_x2", "box_y2", "footprint", "geometry"),
+]
+_BOX = ["x1", "y1", "x2", "y2"]
+# A box that ends this near to the picture's edge may be cut off by it.
+_EDGE_PX = 3.0
+
+
+class FeatureKnobs(Protocol):
+    """The parameters that tables of defects depend on."""
+
+    @property
+    def view_correlation(self) -> float: ...  # noqa: D102
+    @property
+    def photo_forward_m(self) -> float: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """To what each of n sightings belongs, all (n,) int64 numbered without gaps."""
+
+    defect: Index
+    run: Index
+    passes: Index
+
+
+def defect_table(
+    observations: gpd.GeoDataFrame, sightings: Sightings, labels: Labels, knobs: FeatureKnobs
+) -> gpd.GeoDataFrame:
+    """One row per defect, in order of label.
+
+    Args:
+        observations: table `observations`.
+        sightings: the observations' sightings.
+        labels: what belongs together.
+        knobs: see `consolidate.ConsolidateParams`.
+    """
+    seen = pd.DataFrame(observations.drop(columns=observations.geometry.name)).iloc[sightings.row]
+    seen = seen.reset_index(drop=True)
+    n = int(labels.defect.max()) + 1
+    xy, cov = _positions(sightings, labels, n, knobs.view_correlation)
+    best = _best_views(seen, labels.defect, knobs.photo_forward_m)
+    size, size_sd = _sizes(seen, labels.defect, n)
+    names = _classes(observations, sightings, labels.defect, n)
+    days = _days(seen["t_s"])
+    by_defect = days.groupby(labels.defect)
+    table = pd.DataFrame(
+        {
+            "uuid": _uuids(seen, sightings, labels.defect),
+            "class": names,
+            "class_ja": [name_ja(name) for name in names],
+            "class_en": [name_en(name) for name in names],
+            "length_m": size[:, 0],
+            "width_m": size[:, 1],
+            "area_m2": size[:, 2],
+            "size_sd_m": size_sd,
+            "depth": "unknown",
+            "score": _scores(sightings.score, labels, n),
+            "position_sd_m": np.sqrt(np.trace(cov, axis1=1, axis2=2) / 2),
+            "n_seen": np.bincount(labels.defect, minlength=n),
+            "n_passes": pd.Series(labels.passes).groupby(labels.defect).nunique().to_numpy(),
+            "first_seen": by_defect.min().to_numpy(),
+            "last_seen": by_defect.max().to_numpy(),
+            "link": _links(seen, sightings, labels.defect, n),
+            **_best_columns(seen.iloc[best]),
+        }
+    )
+    places = _footprints(observations, sightings, best, xy)
+    table["footprint"] = np.array(places, object)
+    table["chainage_m"], table["offset_m"] = _along_link(seen, sightings, labels.defect, table["link"].to_numpy(), xy)
+    points = gpd.GeoSeries(gpd.points_from_xy(xy[:, 0], xy[:, 1]), crs=observations.crs)
+    return gpd.GeoDataFrame(table, geometry=points, crs=observations.crs)[DEFECT_COLUMNS]
+
+
+def _positions(sightings: Sightings, labels: Labels, n: int, rho: float) -> tuple[Array, Array]:
+    """Place (n, 2) m and covariance (n, 2, 2) m² of each defect.
+
+    Sightings of a pass are fused by the view's part, the pass's share of the track's error is added once, and passes, whose
+    errors have nothing in common, are fused by the sum.
+    """
+    runs = runs_of(sightings, labels.run, labels.passes, rho)
+    of_run = np.zeros(len(runs), np.int64)
+    of_run[labels.run] = labels.defect
+    each = invert(runs.cov)
+    info, vector = np.zeros((n, 2, 2)), np.zeros((n, 2))
+    np.add.at(info, of_run, each)
+    np.add.at(vector, of_run, np.einsum("nij,nj->ni", each, runs.xy_m))
+    cov = invert(info)
+    return np.einsum("nij,nj->ni", cov, vector), cov
+
+
+def _uuids(seen: pd.DataFrame, sightings: Sightings, defect: Index) -> list[str]:
+    """A uuid from each defect's first sighting: what it shows, in which frame, when and where."""
+    first = np.unique(defect, return_index=True)[1]
+    rows = seen.iloc[first]
+    boxes = rows[_BOX].to_numpy(np.float64)
+    keys = zip(rows["frame"], rows["t_s"], boxes, sightings.xy_m[first], strict=True)
+    return [
+        str(uuid.uuid5(NAMESPACE, f"{frame}|{t:.3f}|{','.join(f'{v:.1f}' for v in (*box, *xy))}")) for frame, t, box, xy in keys
+    ]
+
+
+def _scores(score: Array, labels: Labels, n: int) -> Array:
+    """Chance that any pass saw it rightly: sightings of a pass repeat one another, passes are independent."""
+    best = np.zeros(int(labels.run.max()) + 1)
+    np.maximum.at(best, labels.run, score)
+    of_run = np.zeros(len(best), np.int64)
+    of_run[labels.run] = labels.defect
+    wrong = np.bincount(of_run, np.log1p(-np.clip(best, 0, 0.9999)), minlength=n)
+    return np.asarray(-np.expm1(wrong))
+
+
+def _classes(observations: gpd.GeoDataFrame, sightings: Sightings, defect: Index, n: int) -> list[str]:
+    """The class with most score in all boxes; an untyped crack yields to any type that was named."""
+    rows = np.flatnonzero(sightings.of_row >= 0)
+    votes = pd.DataFrame(
+        {
+            "defect": defect[sightings.of_row[rows]],
+            "class": observations["class"].to_numpy()[rows],
+            "score": observations["score"].to_numpy(np.float64)[rows],
+        }
+    )
+    total = votes.groupby(["defect", "class"], sort=True)["score"].agg(lambda s: float(np.sort(s.to_numpy()).sum()))
+    ranked = total.reset_index()
+    ranked["untyped"] = ranked["class"] == UNTYPED_CRACK
+    ranked = ranked.sort_values(["defect", "untyped", "score", "class"], ascending=[True, True, False, True])
+    return ranked.drop_duplicates("defect")["class"].tolist()[:n]
+
+
+def _sizes(seen: pd.DataFrame, defect: Index, n: int) -> tuple[Array, Array]:
+    """Length, width, area (n, 3), weighted medians that trust near views, and the sd (n,) m of the mean of length and width.
+
+    A pixel covers ground in proportion to the square of the distance along the road, so that a box's size has a variance
+    that grows with its fourth power.
+    """
+    weight = np.maximum(seen["forward_m"].to_numpy(np.float64), 2.0) ** -4.0
+    values = seen[["length_m", "width_m", "area_m2"]].to_numpy(np.float64)
+    size = np.column_stack([weighted_median(values[:, k], weight, defect, n) for k in range(3)])
+    across = values[:, :2].mean(axis=1)
+    off = np.abs(across - size[:, :2].mean(axis=1)[defect])
+    spread = 1.4826 * weighted_median(off, weight, defect, n)
+    # One sighting says nothing of its own scatter: a quarter of the size stands for it, shrinking as sightings agree.
+    count = np.bincount(defect, minlength=n)
+    guess = 0.25 * size[:, :2].mean(axis=1)
+    variance = (spread**2 * (count - 1) + guess**2) / count
+    return size, np.sqrt(variance)
+
+
+def weighted_median(values: Array, weight: Array, group: Index, n: int) -> Array:
+    """(n,) float64: per group the value at which half of the weight is reached; NaN where a group has none."""
+    good = np.isfinite(values) & (weight > 0)
+    values, weight, group = values[good], weight[good], group[good]
+    order = np.lexsort((weight, values, group))
+    values, weight, group = values[order], weight[order], group[order]
+    median = np.full(n, np.nan)
+    if not len(values):
+        return median
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    total = np.add.reduceat(weight, starts)
+    before = np.cumsum(weight) - np.repeat(np.cumsum(np.append(0, total[:-1])), np.diff(np.append(starts, len(group))))
+    reached = before >= np.repeat(total, np.diff(np.append(starts, len(group)))) / 2 * (1 - 1e-12)
+    first = np.flatnonzero(reached)
+    which, at = np.unique(group[first], return_index=True)
+    median[which] = values[first[at]]
+    return median
+
+
+def _best_views(seen: pd.DataFrame, defect: Index, forward_m: float) -> Index:
+    """(n,) int64: the sighting to show: whole in the picture, near the best distance, sure."""
+    box = seen[_BOX].to_numpy(np.float64)
+    right, bottom = box[:, 2].max(), box[:, 3].max()
+    cut = (box[:, :2] < _EDGE_PX).any(axis=1) | (box[:, 2] > right - _EDGE_PX) | (box[:, 3] > bottom - _EDGE_PX)
+    away = np.abs(np.log(np.maximum(seen["forward_m"].to_numpy(np.float64), 0.5) / forward_m))
+    worth = seen["score"].to_numpy(np.float64) / (1 + away) * np.where(cut, 0.5, 1.0)
+    order = np.lexsort((np.arange(len(seen)), -worth, defect))
+    return order[np.unique(defect[order], return_index=True)[1]]
+
+
+def _best_columns(rows: pd.DataFrame) -> dict[str, NDArray[np.generic]]:
+    named = {"frame": rows["frame"].to_numpy(), "heading_deg": rows["heading_deg"].to_numpy()}
+    return named | {f"box_{edge}": rows[edge].to_numpy(np.float64) for edge in _BOX}
+
+
+def _days(t_s: pd.Series[float]) -> pd.Series[pd.Timestamp]:
+    return pd.to_datetime(t_s, unit="s").dt.floor("D")
+
+
+def _links(seen: pd.DataFrame, sightings: Sightings, defect: Index, n: int) -> list[str]:
+    """The link most sightings were snapped to, near ones weighing more."""
+    weight = 1 / np.maximum(sightings.forward_m, 1.0)
+    votes = pd.DataFrame({"defect": defect, "link": sightings.link, "weight": weight})
+    total = votes.groupby(["defect", "link"], sort=True)["weight"].sum().reset_index()
+    total["none"] = total["link"] == ""
+    ranked = total.sort_values(["defect", "none", "weight", "link"], ascending=[True, True, False, True])
+    return ranked.drop_duplicates("defect")["link"].tolist()[:n]
+
+
+def _along_link(
+    seen: pd.DataFrame, sightings: Sightings, defect: Index, link: NDArray[np.object_], xy: Array
+) -> tuple[Array, Array]:
+    """Chainage and offset of each defect (n,), from the sighting on its link that lies nearest to its fused position."""
+    off = np.linalg.norm(sightings.xy_m - xy[defect], axis=1) + np.where(sightings.link == link[defect], 0.0, 1e6)
+    order = np.lexsort((np.arange(len(off)), off, defect))
+    rows = order[np.unique(defect[order], return_index=True)[1]]
+    return seen["chainage_m"].to_numpy(np.float64)[rows], seen["offset_m"].to_numpy(np.float64)[rows]
+
+
+def _footprints(observations: gpd.GeoDataFrame, sightings: Sightings, best: Index, xy: Array) -> list[object]:
+    """The best view's polygon on the road, moved to the fused position."""
+    shapes = observations.geometry.to_numpy()[sightings.row[best]]
+    return [
+        None if shape is None else shapely.transform(shape, lambda at, by=move: at + by)
+        for shape, move in zip(shapes, xy - sightings.xy_m[best], strict=True)
+    ]

@@ -1,0 +1,158 @@
+"""Sightings: what one frame shows of one thing, ready to be associated.
+
+A detector may put two boxes of one family on the same thing (D00 and D20 on one crack). Boxes of one frame and family that
+overlap become one sighting here; boxes that do not overlap are different defects, whatever their distance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from pipelines.errors import PipelineError
+from pipelines.road.classes import family_codes
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+# No position is certain to the millimetre, whatever a table says.
+_LEAST_VIEW_SD_M = 0.05
+_ORDER = ["t_s", "frame", "x1", "y1", "x2", "y2", "class", "score"]
+_NEEDED = {*_ORDER, "located", "x_m", "y_m", "cov_xx", "cov_xy", "cov_yy", "forward_m", "length_m", "width_m", "link"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """n sightings in order of time; the order of the input's rows leaves no trace.
+
+    Attributes:
+        row: (n,) int64, position of the leading box (the highest score) among the observations given.
+        of_row: (rows,) int64, the sighting each observation belongs to; -1 where it was not located.
+        frame: (n,) int64, number of the frame, in order of time.
+        t_s: (n,) float64, s.
+        xy_m: (n, 2) float64, map m.
+        cov_view: (n, 2, 2) float64, m²: what differs from frame to frame.
+        track_sd_m: (n,) float64, m per axis: what neighbouring frames share.
+        pose_m: (n, 2) float64, map m: the lens.
+        ahead: (n, 2) float64, unit vector of the heading.
+        forward_m: (n,) float64.
+        extent_m: (n, 2) float64, along and across the heading, m.
+        family: (n,) int64.
+        score: (n,) float64.
+        link: (n,) object, "" where off the network.
+    """
+
+    row: Index
+    of_row: Index
+    frame: Index
+    t_s: Array
+    xy_m: Array
+    cov_view: Array
+    track_sd_m: Array
+    pose_m: Array
+    ahead: Array
+    forward_m: Array
+    extent_m: Array
+    family: Index
+    score: Array
+    link: NDArray[np.object_]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+def sightings_of(
+    observations: gpd.GeoDataFrame, frames: pd.DataFrame, *, overlap: float, merge_cracks: bool
+) -> Sightings:
+    """Group the located boxes of each frame into sightings.
+
+    Args:
+        observations: table `observations`.
+        frames: table `frames`; gives each sighting its pose and the track's standard deviation.
+        overlap: share of the smaller box that must be covered for two boxes to show one thing.
+        merge_cracks: see `classes.family_of`.
+
+    Raises:
+        PipelineError: a column is missing, or a box's frame is not among the frames.
+    """
+    missing = _NEEDED - set(observations.columns)
+    if missing:
+        raise PipelineError(f"the observations lack {', '.join(sorted(missing))}")
+    table = pd.DataFrame(observations[sorted(_NEEDED)]).reset_index(drop=True)
+    table = table[table["located"].to_numpy(bool)].sort_values(_ORDER, kind="stable")
+    poses = _poses(table["frame"], frames)
+    family = family_codes(table["class"], merge_cracks=merge_cracks)
+    group = _overlapping(table, family, overlap)
+    lead = _leaders(group, table["score"].to_numpy(np.float64))
+    of_row = np.full(len(observations), -1, np.int64)
+    of_row[table.index.to_numpy()] = group
+    led = table.iloc[lead]
+    heading = np.radians(poses["heading_deg"].to_numpy(np.float64)[lead])
+    track_sd = poses["sd_m"].to_numpy(np.float64)[lead]
+    return Sightings(
+        row=led.index.to_numpy(np.int64),
+        of_row=of_row,
+        frame=_frame_numbers(led),
+        t_s=led["t_s"].to_numpy(np.float64),
+        xy_m=led[["x_m", "y_m"]].to_numpy(np.float64),
+        cov_view=_view_part(led, track_sd),
+        track_sd_m=track_sd,
+        pose_m=poses[["x_m", "y_m"]].to_numpy(np.float64)[lead],
+        ahead=np.column_stack([np.sin(heading), np.cos(heading)]),
+        forward_m=led["forward_m"].to_numpy(np.float64),
+        extent_m=np.nan_to_num(led[["length_m", "width_m"]].to_numpy(np.float64)),
+        family=family[lead],
+        score=led["score"].to_numpy(np.float64),
+        link=led["link"].fillna("").to_numpy(object),
+    )
+
+
+def _poses(names: pd.Series[str], frames: pd.DataFrame) -> pd.DataFrame:
+    by_name = frames.drop_duplicates("frame").set_index("frame")[["x_m", "y_m", "heading_deg", "sd_m"]]
+    unknown = ~names.isin(by_name.index)
+    if unknown.any():
+        raise PipelineError("a box lies in a frame that is not among the frames", where=names[unknown].iloc[0])
+    return by_name.loc[names.to_numpy()]
+
+
+def _overlapping(table: pd.DataFrame, family: Index, overlap: float) -> Index:
+    """(rows,) int64: equal where boxes of one frame and family overlap, numbered in order of the rows."""
+    boxes = table[["x1", "y1", "x2", "y2"]].to_numpy(np.float64)
+    where = pd.DataFrame({"frame": table["frame"].to_numpy(), "family": family, "i": np.arange(len(table))})
+    crowded = where[where.duplicated(["frame", "family"], keep=False)]
+    pairs = crowded.merge(crowded, on=["frame", "family"], suffixes=("", "_other"))
+    i, j = pairs["i"].to_numpy(), pairs["i_other"].to_numpy()
+    i, j = i[i < j], j[i < j]
+    size = np.maximum(np.minimum(boxes[i, 2:], boxes[j, 2:]) - np.maximum(boxes[i, :2], boxes[j, :2]), 0.0)
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    same = size.prod(axis=1) >= overlap * np.maximum(np.minimum(area[i], area[j]), 1e-9)
+    graph = coo_array((np.ones(same.sum(), np.int8), (i[same], j[same])), shape=(len(table), len(table)))
+    _, labels = connected_components(graph, directed=False)
+    return pd.factorize(labels)[0].astype(np.int64)
+
+
+def _leaders(group: Index, score: Array) -> Index:
+    """(groups,) int64: row of each group's highest score, the first of equals."""
+    order = np.lexsort((np.arange(len(group)), -score, group))
+    return order[np.unique(group[order], return_index=True)[1]]
+
+
+def _frame_numbers(led: pd.DataFrame) -> Index:
+    return pd.factorize(led["frame"])[0].astype(np.int64)
+
+
+def _view_part(led: pd.DataFrame, track_sd: Array) -> Array:
+    """(n, 2, 2) m²: total covariance less the track's, kept positive definite."""
+    cov = np.empty((len(led), 2, 2))
+    cov[:, 0, 0], cov[:, 1, 1] = led["cov_xx"] - track_sd**2, led["cov_yy"] - track_sd**2
+    cov[:, 0, 1] = cov[:, 1, 0] = led["cov_xy"]
+    values, vectors = np.linalg.eigh(cov)
+    values = np.maximum(values, _LEAST_VIEW_SD_M**2)
+    kept: Array = np.einsum("nij,nj,nkj->nik", vectors, values, vectors)
+    return kept
