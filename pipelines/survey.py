@@ -1,0 +1,289 @@
+"""What a survey is: one drive's frames, its track, its camera, and the roads it ran on.
+
+A survey is a folder with a manifest, `survey.yaml`:
+
+    name: Route 12, spring            # the name of the outputs' title
+    frames: frames                    # a folder of pictures, a video, or a list of either
+    track: track.gpx                  # leave out where the pictures or the video carry GPS themselves
+    roads: roads.gpkg                 # leave out to work in 20 m sections along the track
+    timezone: Asia/Tokyo              # of picture times that state no offset
+    clock_offset_s: 0.0               # what to add to the frames' clock to get the track's
+    camera:
+      height_m: 1.35                  # lens above the road
+      hfov_deg: 84                    # or focal_px
+    previous: ../autumn/road.gpkg     # the last survey's result
+
+Paths are taken from the manifest's folder.
+"""
+
+import difflib
+import hashlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date as Date
+from pathlib import Path
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pipelines.errors import SurveyError
+
+MANIFEST = "survey.yaml"
+HEIGHT_REMEDY = "Measure from the road up to the lens and state it as camera: height_m (a car's windscreen: 1.2 to 1.5)"
+VIEW_REMEDY = "State the camera's horizontal field of view as camera: hfov_deg, or its focal length as camera: focal_px"
+
+_CHUNK = 1 << 20
+
+
+class CameraEntry(BaseModel):
+    """How the camera was mounted and how it sees.
+
+    Attributes:
+        height_m: lens above the road.
+        hfov_deg: horizontal field of view; either this or `focal_px`.
+        focal_px: focal length at the frames' full size.
+        pitch_deg: optical axis below the horizon; calibrated from lane lines where not given.
+        yaw_deg: optical axis right of the vehicle's heading; calibrated likewise.
+        roll_deg: clockwise turn about the optical axis.
+        cx_px: principal point, x; the middle of the frame where not given.
+        cy_px: principal point, y.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    height_m: Annotated[float, Field(gt=0.2, lt=10.0)]
+    hfov_deg: Annotated[float, Field(gt=5.0, lt=170.0)] | None = None
+    focal_px: Annotated[float, Field(gt=10.0)] | None = None
+    pitch_deg: Annotated[float, Field(gt=-45.0, lt=80.0)] | None = None
+    yaw_deg: Annotated[float, Field(gt=-90.0, lt=90.0)] | None = None
+    roll_deg: Annotated[float, Field(gt=-45.0, lt=45.0)] = 0.0
+    cx_px: float | None = None
+    cy_px: float | None = None
+
+    @model_validator(mode="after")
+    def _one_view(self) -> Self:
+        if (self.hfov_deg is None) == (self.focal_px is None):
+            raise ValueError("either hfov_deg or focal_px is needed, and not both")
+        return self
+
+
+class Manifest(BaseModel):
+    """`survey.yaml`, as written by hand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1)]
+    date: Date | None = None
+    frames: Path | tuple[Path, ...]
+    track: Path | None = None
+    roads: Path | None = None
+    camera: CameraEntry
+    clock_offset_s: float = 0.0
+    timezone: str | None = None
+    previous: Path | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError) as error:
+                raise ValueError(f"no timezone is called {name!r}; write it like Asia/Tokyo") from error
+        return name
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """One drive, its files found.
+
+    Attributes:
+        name: what people call it.
+        date: the day it was driven; None takes it from the frames' times.
+        frames: folders of pictures, pictures and videos, in the order given.
+        track: the position log; None where frames carry their own.
+        roads: a roads file; None for sections along the track.
+        camera: the camera as stated.
+        clock_offset_s: seconds to add to the frames' clock to get the track's.
+        timezone: IANA name for picture times that state no offset.
+        previous: the last survey's GeoPackage.
+        where: the manifest or folder, for messages.
+    """
+
+    name: str
+    frames: tuple[Path, ...]
+    camera: CameraEntry
+    where: Path
+    date: Date | None = None
+    track: Path | None = None
+    roads: Path | None = None
+    clock_offset_s: float = 0.0
+    timezone: str | None = None
+    previous: Path | None = None
+
+
+def load_survey(folder: Path) -> Survey:
+    """Read a survey's manifest and find its files.
+
+    Args:
+        folder: the survey's folder, or the manifest itself.
+
+    Raises:
+        SurveyError: no manifest, a manifest that says something unknown or impossible, or a file it names is absent.
+    """
+    path = folder / MANIFEST if folder.is_dir() else folder
+    manifest = _validated(_read_yaml(path), path)
+    frames = manifest.frames if isinstance(manifest.frames, tuple) else (manifest.frames,)
+    base = path.parent
+    survey = Survey(
+        name=manifest.name,
+        date=manifest.date,
+        frames=tuple(base / frame for frame in frames),
+        track=_under(base, manifest.track),
+        roads=_under(base, manifest.roads),
+        camera=manifest.camera,
+        clock_offset_s=manifest.clock_offset_s,
+        timezone=manifest.timezone,
+        previous=_under(base, manifest.previous),
+        where=path,
+    )
+    return _with_files(survey)
+
+
+def survey_from_parts(
+    frames: Iterable[Path],
+    *,
+    camera: dict[str, float | None],
+    track: Path | None = None,
+    roads: Path | None = None,
+    previous: Path | None = None,
+    name: str | None = None,
+) -> Survey:
+    """A survey without a manifest, from paths and the camera's figures.
+
+    Args:
+        frames: folders of pictures, pictures or videos.
+        camera: fields of `CameraEntry`; those that are None are left out.
+        track: the position log.
+        roads: a roads file.
+        previous: the last survey's GeoPackage.
+        name: what to call it; the first frames' folder by default.
+
+    Raises:
+        SurveyError: as for `load_survey`.
+    """
+    found = tuple(frames)
+    if not found:
+        raise SurveyError("no frames were given", remedy="Name a folder of pictures or a video")
+    stated = {key: value for key, value in camera.items() if value is not None}
+    fields = {"name": name or found[0].resolve().name, "frames": found, "camera": stated}
+    manifest = _validated(fields, found[0])
+    return _with_files(
+        Survey(
+            name=manifest.name,
+            frames=found,
+            track=track,
+            roads=roads,
+            camera=manifest.camera,
+            previous=previous,
+            where=found[0],
+        )
+    )
+
+
+def content_hash(paths: Iterable[Path], workers: int = 2) -> str:
+    """Hash of files' contents and names, in the order given: the identity of an input.
+
+    Args:
+        paths: files; a moved or touched file keeps its hash, a changed or renamed one does not.
+        workers: files read at the same time.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    files = list(paths)
+    total = hashlib.blake2b(digest_size=16)
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        for path, digest in zip(files, pool.map(_file_digest, files), strict=True):
+            total.update(path.name.encode() + b"\0" + digest)
+    return total.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        # An unreadable picture is rejected later with its reason; here it only has to hash the same each time.
+        digest.update(type(error).__name__.encode())
+    return digest.digest()
+
+
+def _under(base: Path, path: Path | None) -> Path | None:
+    return None if path is None else base / path
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SurveyError(
+            "no survey here: there is no survey.yaml",
+            where=path.parent,
+            remedy="Write one, or name the parts with --frames and --track",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SurveyError(f"the manifest cannot be read: {error}", where=path) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark is not None else ""
+        raise SurveyError(f"not valid YAML{line}", where=path, remedy="Check the indentation and the colons") from error
+    if not isinstance(content, dict):
+        raise SurveyError("the manifest holds no keys", where=path, remedy="Write name, frames, track and camera")
+    return content
+
+
+def _validated(content: dict[str, Any], path: Path) -> Manifest:
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        raise _survey_error(error, path) from error
+
+
+def _survey_error(error: ValidationError, path: Path) -> SurveyError:
+    """The first fault of a manifest, with what to do about it."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if part not in {"function-after[_one_view()"})
+    if first["type"] == "missing" and key in {"camera", "camera.height_m"}:
+        return SurveyError("the camera's height is missing", where=path, remedy=HEIGHT_REMEDY)
+    if first["type"] == "extra_forbidden":
+        return SurveyError(f"unknown key {key!r}", where=path, remedy=_near_match(first["loc"]))
+    if first["type"] == "missing":
+        return SurveyError(f"{key} is missing", where=path)
+    message = first["msg"].removeprefix("Value error, ")
+    if "hfov_deg" in message:
+        return SurveyError(message, where=path, remedy=VIEW_REMEDY)
+    return SurveyError(f"{key}: {message[:1].lower()}{message[1:]}", where=path)
+
+
+def _near_match(location: tuple[int | str, ...]) -> str:
+    model: type[BaseModel] = CameraEntry if location[0] == "camera" and len(location) > 1 else Manifest
+    near = difflib.get_close_matches(str(location[-1]), model.model_fields, n=1, cutoff=0.5)
+    return f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(model.model_fields)}"
+
+
+def _with_files(survey: Survey) -> Survey:
+    """The survey, once every file it names is known to be there."""
+    named = [("frames", path) for path in survey.frames]
+    named += [("track", survey.track), ("roads", survey.roads), ("previous", survey.previous)]
+    for role, path in named:
+        if path is not None and not path.exists():
+            raise SurveyError(
+                f"the {role} are not there" if role.endswith("s") else f"the {role} is not there", where=path
+            )
+    return survey
