@@ -21,7 +21,7 @@ from pipelines.report.words import DIAGNOSES, DIAGNOSIS_COLOURS, JUDGEMENT_COLOU
 _WIDTH_IN, _DPI = 11.0, 150
 _HEAD_IN, _FOOT_IN, _SIDE_IN = 0.75, 0.95, 0.25
 _ASPECT = (0.9, 2.2)
-_MARK_IN = 0.105
+_MARK_IN = 0.125
 _MARKERS = {"repair": "^", "damage": "o", "none": "o"}
 # Wider as it gets worse, so that the diagnosis also reads without colour.
 _SECTION_WIDTHS = {"I": 3.0, "II": 5.0, "III": 7.0, "": 2.0}
@@ -71,6 +71,7 @@ def _lines(axes: Any, content: ReportContent) -> None:
         axes.add_collection(LineCollection(parts, colors=_ROAD, linewidths=6, capstyle="round", zorder=1))
     if content.coverage is not None and len(content.coverage):
         content.coverage.to_crs(content.crs).plot(ax=axes, color="#b9d3e6", alpha=0.6, aspect=None, zorder=2)
+        axes.set(xlabel="", ylabel="")
     frame = content.sections
     for code, width in _SECTION_WIDTHS.items():
         chosen = frame[frame["diagnosis"].fillna("").eq(code)] if len(frame) else frame
@@ -209,6 +210,8 @@ def _legend(figure: Any, content: ReportContent, lang: str) -> None:
         for code, width in _SECTION_WIDTHS.items()
     ]
     others = [Line2D([], [], color=_INK, linewidth=0.9, linestyle=(0, (5, 4)), label=say("track", lang))]
+    if content.coverage is not None:
+        others.append(Line2D([], [], color="#d0e1ee", linewidth=8, label=say("seen_surface", lang)))
     if content.roads is not None:
         others.append(Line2D([], [], color=_ROAD, linewidth=6, label=say("roads", lang)))
     figure.legend(

@@ -1,0 +1,113 @@
+"""The page: one HTML file that works from a disk, in every language of the report."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from pipelines.report import words
+from pipelines.report.content import ReportContent
+from pipelines.report.items import Item, SectionItem, fixed, items_of, sections_of
+from pipelines.report.limits import limits_of, seen_share_pct
+from pipelines.report.overview import overview_of
+
+_FIRST_ROWS = 6
+_SECTION_ROWS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One choice of a filter: the code it selects, its names' table, and how many defects have it."""
+
+    kind: str
+    code: str
+    words: words.Words
+    count: int
+
+
+def page_html(content: ReportContent, photos: Mapping[str, str]) -> str:
+    """The whole page.
+
+    Args:
+        content: the report's content.
+        photos: uuid → path of its photo relative to the page.
+    """
+    items = items_of(content, photos)
+    sections = sections_of(content)
+    # Whatever a survey is called, it is text: everything that the template prints is escaped.
+    environment = Environment(
+        loader=PackageLoader("pipelines.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        t=partial(_said, content.languages),
+        named=partial(_named, content.languages),
+        per_language=partial(_spans, content.languages),
+        fixed=fixed,
+        W=words,
+    )
+    style, script = _resource("page.css"), _resource("page.js")
+    return environment.get_template("page.html.j2").render(
+        content=content,
+        items=items,
+        first=items[0] if items else None,
+        following=items[1:_FIRST_ROWS],
+        overview=overview_of(content, items),
+        chips=_chips(items),
+        counts=Counter(item.judgement for item in items),
+        bad_sections=_bad_sections(sections)[:_SECTION_ROWS],
+        n_bad_sections=len(_bad_sections(sections)),
+        seen_pct=seen_share_pct(sections),
+        limits={lang: limits_of(content, sections, lang) for lang in content.languages},
+        term_scale=max((value for item in items for _, value in item.terms), default=1.0),
+        style=Markup(style),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def _resource(name: str) -> str:
+    return (files("pipelines.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _spans(languages: tuple[str, ...], texts: Mapping[str, object]) -> Markup:
+    """One span a language; the page's style shows one of them."""
+    return Markup("").join(
+        Markup('<span lang="{}">{}</span>').format(lang, escape(texts[lang])) for lang in languages
+    )
+
+
+def _said(languages: tuple[str, ...], key: str, **values: Any) -> Markup:
+    return _spans(languages, {lang: words.say(key, lang, **values) for lang in languages})
+
+
+def _named(languages: tuple[str, ...], table: words.Words, code: str) -> Markup:
+    return _spans(languages, {lang: words.name(table, code, lang) for lang in languages})
+
+
+def _chips(items: list[Item]) -> dict[str, list[Chip]]:
+    tables = {"judgement": words.JUDGEMENTS, "klass": words.CLASSES, "status": words.STATUSES}
+    chips = {}
+    for kind, table in tables.items():
+        counts = Counter(str(getattr(item, kind)) for item in items)
+        order = [*(code for code in table if code in counts), *sorted(code for code in counts if code not in table)]
+        chips[kind] = [Chip(kind, code, table, counts[code]) for code in order]
+    return chips
+
+
+def _bad_sections(sections: list[SectionItem]) -> list[SectionItem]:
+    """Sections at II or III, the most cracked first."""
+    bad = [section for section in sections if section.diagnosis in ("II", "III")]
+    return sorted(bad, key=lambda section: -(section.crack_ratio_pct or 0.0))
