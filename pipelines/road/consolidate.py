@@ -28,6 +28,7 @@ class ConsolidateParams(BaseModel):
         gate_sigmas: and so are those that many standard deviations apart.
         model_sd_m: what a flat road and a stiff vehicle do not explain of a position, m per axis.
         extent_share: part of a defect's size by which its apparent middle may wander between sightings.
+        track_memory_m: driving over which the track's error keeps its value, m.
         pitch_share: part of a sighting's forward variance that all boxes of its frame share.
         view_correlation: correlation of the view errors of two sightings of a pass (camera height, mean pitch).
         overlap: share of the smaller of two boxes of a frame that must be covered for them to show one thing.
@@ -44,6 +45,7 @@ class ConsolidateParams(BaseModel):
     gate_sigmas: float = Field(3.0, gt=0)
     model_sd_m: float = Field(0.35, gt=0)
     extent_share: float = Field(0.25, ge=0)
+    track_memory_m: float = Field(60.0, gt=0)
     pitch_share: float = Field(0.8, ge=0, lt=1)
     view_correlation: float = Field(0.3, ge=0, le=1)
     overlap: float = Field(0.4, gt=0, le=1)
@@ -114,7 +116,7 @@ def _passes(observations: gpd.GeoDataFrame, frames: pd.DataFrame, sightings: Sig
 
 def _defects_of(sightings: Sightings, passes: Index, knobs: ConsolidateParams) -> tuple[Index, Index]:
     """The defect and the run of each sighting, both numbered by first sighting."""
-    shared = (knobs.same_m, knobs.gate_sigmas, knobs.model_sd_m, knobs.extent_share)
+    shared = (knobs.same_m, knobs.gate_sigmas, knobs.model_sd_m, knobs.extent_share, knobs.track_memory_m)
     rho = knobs.view_correlation
     between = MergeGates(*shared, rho)
     run = _by_first(follow(sightings, passes, Gates(*shared, knobs.pitch_share, knobs.reach_m)))

@@ -17,13 +17,15 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from pipelines.road.sightings import Array, Index, Sightings
-from pipelines.road.tracking import assign, invert
+from pipelines.road.tracking import assign, drift_variance, invert
 
-# How far a pass's shift carries: GPS errors keep their value over some seconds of driving.
+# A pass's shift is sought among neighbours this near.
 _WINDOW_M = 50.0
 # What remains between two passes once their common shift is removed.
 _PATTERN_SD_M = 0.5
 _MOST_TRIED = 64
+# Driving between two pieces of one broken run: half of how far a camera sees.
+_PIECES_APART_M = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class MergeGates:
     gate_sigmas: float
     model_sd_m: float
     extent_share: float
+    track_memory_m: float
     view_correlation: float
 
 
@@ -117,7 +120,9 @@ def stitch(runs: Runs, gates: MergeGates) -> Index:
     i, j = _near(runs.xy_m, runs.xy_m, gates.same_m)
     kept = (i < j) & (runs.passes[i] == runs.passes[j]) & (runs.family[i] == runs.family[j])
     i, j = i[kept], j[kept]
-    cost = _distance(runs.xy_m[i] - runs.xy_m[j], _spread(runs, i, runs, j, gates, gates.model_sd_m))
+    drift = drift_variance(np.square(runs.track_sd_m[i]), np.full(len(i), _PIECES_APART_M), gates.track_memory_m)
+    spread = _spread(runs, i, runs, j, gates, gates.model_sd_m) + drift[:, None, None] * np.eye(2)
+    cost = _distance(runs.xy_m[i] - runs.xy_m[j], spread)
     near = cost < gates.gate_sigmas**2
     group = list(range(len(runs)))
     members = {k: {k} for k in group}
@@ -177,7 +182,7 @@ def _match(
     kept = apart <= gates.same_m + 2 * along
     i, j, offset = i[kept], j[kept], offset[kept]
     shift_var = np.square(runs.track_sd_m[rows]) + np.square(runs.track_sd_m[root].mean())
-    shift = _shifts(runs.xy_m[rows], i, offset, shift_var, gates.gate_sigmas**2)
+    shift = _shifts(runs.xy_m[rows], i, offset, shift_var, gates)
     spread = _spread(runs, rows[i], runs, root[j], gates, _PATTERN_SD_M)
     cost = _distance(offset - shift[i], spread)
     return [(int(rows[a]), int(root[b])) for a, b in _one_to_one(i, j, cost, gates.gate_sigmas**2)]
@@ -208,7 +213,7 @@ def _meet(a: frozenset[str], b: frozenset[str]) -> bool:
     return bool(a & b) or not (a or b)
 
 
-def _shifts(xy_m: Array, i: Index, offset: Array, shift_var: Array, gate: float) -> Array:
+def _shifts(xy_m: Array, i: Index, offset: Array, shift_var: Array, gates: MergeGates) -> Array:
     """Common shift of a pass against what is known, at each of its runs.
 
     Args:
@@ -216,7 +221,7 @@ def _shifts(xy_m: Array, i: Index, offset: Array, shift_var: Array, gate: float)
         i: (pairs,) int64, the run of each candidate pair, ascending.
         offset: (pairs, 2) float64, known less seen, m.
         shift_var: (n,) float64, m²: prior variance of the shift per axis.
-        gate: cost at which a misfit no longer counts.
+        gates: a misfit beyond `gate_sigmas` no longer counts.
 
     Returns:
         (n, 2) float64, m.
@@ -228,26 +233,38 @@ def _shifts(xy_m: Array, i: Index, offset: Array, shift_var: Array, gate: float)
     bounds = np.searchsorted(i, np.append(having, len(xy_m)))
     tree = KDTree(xy_m[having])
     for k, around in enumerate(tree.query_ball_point(xy_m[having], _WINDOW_M)):
-        order = sorted(around, key=lambda m: (abs(m - k), m))[:_MOST_TRIED]
-        pairs = [np.arange(bounds[m], bounds[m + 1]) for m in order]
-        starts = np.cumsum([0] + [len(p) for p in pairs[:-1]])
-        shift[having[k]] = _best_shift(offset[np.concatenate(pairs)], starts, float(shift_var[having[k]]), gate)
+        away = np.linalg.norm(xy_m[having[around]] - xy_m[having[k]], axis=1)
+        near = np.lexsort((around, away))[:_MOST_TRIED]
+        count = [bounds[around[m] + 1] - bounds[around[m]] for m in near]
+        pairs = np.concatenate([np.arange(bounds[around[m]], bounds[around[m] + 1]) for m in near])
+        variance = float(shift_var[having[k]])
+        misfit_var = 2 * _PATTERN_SD_M**2 + drift_variance(variance, away[near], gates.track_memory_m)
+        votes = _Votes(offset[pairs], np.repeat(misfit_var, count), np.cumsum([0, *count[:-1]]))
+        shift[having[k]] = _best_shift(votes, variance, gates.gate_sigmas**2)
     return shift
 
 
-def _best_shift(offset: Array, starts: Index, variance: float, gate: float) -> Array:
-    """The shift (2,) m that explains most runs' offsets; `starts` says where each run's candidates begin."""
-    tried = np.vstack([np.zeros((1, 2)), offset[:_MOST_TRIED]])
-    misfit = np.square(offset[None] - tried[:, None]).sum(axis=2) / (2 * _PATTERN_SD_M**2)
-    best = np.minimum(np.minimum.reduceat(misfit, starts, axis=1), gate).sum(axis=1)
-    cost = best + np.square(tried).sum(axis=1) / max(variance, 1e-6)
-    winner = int(np.argmin(cost))
+@dataclass(frozen=True, slots=True)
+class _Votes:
+    """Offsets (m, 2) m to known defects that a run and its neighbours propose, their variance (m,) m², where each run begins."""
+
+    offset: Array
+    variance: Array
+    starts: Index
+
+
+def _best_shift(votes: _Votes, prior: float, gate: float) -> Array:
+    """The shift (2,) m that explains most runs, a large one at its own cost."""
+    tried = np.vstack([np.zeros((1, 2)), votes.offset[:_MOST_TRIED]])
+    misfit = np.square(votes.offset[None] - tried[:, None]).sum(axis=2) / votes.variance
+    best = np.minimum(np.minimum.reduceat(misfit, votes.starts, axis=1), gate).sum(axis=1)
+    winner = int(np.argmin(best + np.square(tried).sum(axis=1) / max(prior, 1e-6)))
     inlier = misfit[winner] < gate
     if not inlier.any():
         return tried[winner]
     # The mean of what agrees, drawn towards zero as far as the tracks' own claim warrants.
-    weight = inlier.sum() / (2 * _PATTERN_SD_M**2)
-    mean: Array = offset[inlier].mean(axis=0) * weight / (weight + 1 / max(variance, 1e-6))
+    weight = 1 / votes.variance[inlier]
+    mean: Array = weight @ votes.offset[inlier] / (weight.sum() + 1 / max(prior, 1e-6))
     return mean
 
 

@@ -29,6 +29,7 @@ class Gates:
     gate_sigmas: float
     model_sd_m: float
     extent_share: float
+    track_memory_m: float
     pitch_share: float
     reach_m: float
 
@@ -69,6 +70,7 @@ class _Live:
     vector: Array = field(default_factory=lambda: np.empty((0, 2)))
     extent_m: Array = field(default_factory=lambda: np.empty((0, 2)))
     family: Index = field(default_factory=lambda: np.empty(0, np.int64))
+    pose_m: Array = field(default_factory=lambda: np.empty((0, 2)))
 
     def __post_init__(self) -> None:
         self.next_run = self.first
@@ -97,6 +99,7 @@ class _Live:
         # The nearest sighting came first, and its size is the least inflated.
         runs = np.empty(len(rows), np.int64)
         runs[old] = self.run[to]
+        self.pose_m[to] = sightings.pose_m[rows[0]]
         if len(new):
             runs[new] = np.arange(self.next_run, self.next_run + len(new))
             self.next_run += len(new)
@@ -105,11 +108,12 @@ class _Live:
             self.vector = np.concatenate([self.vector, vector[new]])
             self.extent_m = np.concatenate([self.extent_m, sightings.extent_m[rows[new]]])
             self.family = np.append(self.family, sightings.family[rows[new]])
+            self.pose_m = np.concatenate([self.pose_m, sightings.pose_m[rows[new]]])
         return runs
 
     def _keep(self, mask: NDArray[np.bool_]) -> None:
         self.run, self.info, self.vector = self.run[mask], self.info[mask], self.vector[mask]
-        self.extent_m, self.family = self.extent_m[mask], self.family[mask]
+        self.extent_m, self.family, self.pose_m = self.extent_m[mask], self.family[mask], self.pose_m[mask]
 
 
 def _associate(sightings: Sightings, rows: Index, live: _Live, gates: Gates) -> Index:
@@ -120,6 +124,9 @@ def _associate(sightings: Sightings, rows: Index, live: _Live, gates: Gates) -> 
     residual = sightings.xy_m[rows][:, None] - live.xy_m()[None]
     own, pitch_sd = _split_pitch(sightings.cov_view[rows], ahead, gates.pitch_share)
     spread = _innovation(own, sightings.extent_m[rows], live, ahead, gates)
+    driven = np.linalg.norm(live.pose_m - sightings.pose_m[rows[0]], axis=1)
+    drift = drift_variance(sightings.track_sd_m[rows[0]] ** 2, driven, gates.track_memory_m)
+    spread = spread + drift[None, :, None, None] * np.eye(2)
     precision = invert(spread)
     lever = np.square(sightings.forward_m[rows])
     kappa_sd = float(np.median(pitch_sd / np.maximum(lever, 1.0)))
@@ -128,6 +135,22 @@ def _associate(sightings: Sightings, rows: Index, live: _Live, gates: Gates) -> 
     kappa = _common_shift(residual, precision, allowed, (lever, ahead, kappa_sd), gates.gate_sigmas**2)
     cost = _squared(residual - kappa * lever[:, None, None] * ahead, precision)
     return assign(np.where(allowed, cost, np.inf), gates.gate_sigmas**2)
+
+
+def drift_variance(variance: Array | float, apart_m: Array, memory_m: float) -> Array:
+    """How much a track's error changes between two places.
+
+    Twice the variance less the covariance of a smooth stationary process, whose correlation falls as exp(−d²/2·memory²).
+
+    Args:
+        variance: of the track's error, m² per axis.
+        apart_m: (n,) float64, driving between the places.
+        memory_m: over which the error keeps its value.
+
+    Returns:
+        (n,) float64, m² per axis.
+    """
+    return np.asarray(-2 * variance * np.expm1(-np.square(apart_m / memory_m) / 2))
 
 
 def _split_pitch(cov_view: Array, ahead: Array, share: float) -> tuple[Array, Array]:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
 from geo.camera.locate import CameraErrors, locate
 from geo.camera.pinhole import Camera
@@ -33,7 +34,7 @@ class Drive:
     yaw_jitter_deg: float = 0.3
     pixel_sd_px: float = 2.0
     track_sd_m: float = 1.2
-    track_memory_m: float = 120.0
+    track_memory_m: float = 250.0
     miss: float = 0.25
     crack_share: float = 0.4
     days_apart: int = 1
@@ -120,13 +121,14 @@ def _one_pass(drive: Drive, truth: gpd.GeoDataFrame, number: int) -> tuple[pd.Da
 
 
 def _drift(rng: np.random.Generator, n: int, drive: Drive) -> NDArray[np.float64]:
-    """A first-order Gauss-Markov track error (n, 2) m."""
-    keep = np.exp(-drive.spacing_m / drive.track_memory_m)
-    error = np.zeros((n, 2))
-    error[0] = rng.normal(0, drive.track_sd_m, 2)
-    for i in range(1, n):
-        error[i] = keep * error[i - 1] + np.sqrt(1 - keep**2) * rng.normal(0, drive.track_sd_m, 2)
-    return error
+    """A smoothed track's error (n, 2) m: first-order Gauss-Markov from fix to fix (one in 3 s), smooth between them."""
+    fix_m = 36.0
+    count = int(n * drive.spacing_m / fix_m) + 3
+    keep = np.exp(-fix_m / drive.track_memory_m)
+    error = rng.normal(0, drive.track_sd_m, (count, 2))
+    for i in range(1, count):
+        error[i] = keep * error[i - 1] + np.sqrt(1 - keep**2) * error[i]
+    return CubicSpline(np.arange(count) * fix_m, error)(np.arange(n) * drive.spacing_m)
 
 
 def _boxes(drive: Drive, rng: np.random.Generator, truth: gpd.GeoDataFrame, pose: tuple[NDArray[np.float64], float], i: int) -> list[tuple]:
