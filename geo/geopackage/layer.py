@@ -45,6 +45,10 @@ class Layer:
         if self.spatial and self.frame.crs is None:
             raise LayerError("the layer has no CRS", where=self.name, remedy="Give the frame the survey's plane CRS")
 
+        shown = [self.aliases[column] for column in self.columns if column in self.aliases]
+        if len(set(shown)) < len(shown):
+            raise LayerError("two columns share an alias", where=self.name)
+
     @property
     def spatial(self) -> bool:
         """Whether the layer has geometry."""

@@ -22,7 +22,7 @@ STYLES_TABLE = "layer_styles"
 
 _OGR_ERRORS = (DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError)
 
-# GeoPackage 1.2, requirement 90 ff. (extension "Schema"); GDAL reads `title` as a field's alternative name.
+# GeoPackage 1.2, extension "Schema"; GDAL takes `name` for a field's alternative name, other programs `title`.
 _DATA_COLUMNS = """
 CREATE TABLE gpkg_data_columns (
   table_name TEXT NOT NULL, column_name TEXT NOT NULL, name TEXT, title TEXT, description TEXT, mime_type TEXT,
@@ -160,10 +160,17 @@ def _describe(path: Path, layers: Sequence[Layer]) -> None:
             base.execute(statement)
         for table in ("gpkg_data_columns", "gpkg_data_column_constraints"):
             base.execute("INSERT INTO gpkg_extensions VALUES (?, NULL, ?, ?, ?)", (table, *_SCHEMA))
-        named = [
-            (layer.name, c, alias(layer.aliases[c])) for layer in layers for c in layer.columns if c in layer.aliases
-        ]
-        base.executemany("INSERT INTO gpkg_data_columns (table_name, column_name, title) VALUES (?, ?, ?)", named)
+        base.executemany(
+            "INSERT INTO gpkg_data_columns (table_name, column_name, name, title) VALUES (?, ?, ?, ?)", _named(layers)
+        )
+
+
+def _named(layers: Sequence[Layer]) -> Iterator[tuple[str, str, str, str]]:
+    for layer in layers:
+        for column in layer.columns:
+            if column in layer.aliases:
+                name = alias(layer.aliases[column])
+                yield layer.name, column, name, name
 
 
 def _sync(path: Path) -> None:

@@ -35,7 +35,7 @@ def to_qml(style: Style, columns: Sequence[str] = (), aliases: Aliases | None = 
         root.set("labelsEnabled", "1")
         _labelling(root, style.form.labels)
     if style.form.tip is not None:
-        SubElement(root, "mapTip", {"enabled": "1"}).text = _tip_html(style.form.tip, aliases)
+        SubElement(root, "mapTip", {"enabled": "1"}).text = _tip_html(style.form.tip, style.form, aliases)
         SubElement(root, "previewExpression").text = f'"{style.form.tip.title}"'
     if style.form.sort_by is not None:
         table = {"sortExpression": f'"{style.form.sort_by}"', "sortOrder": "0", "actionWidgetStyle": "dropDown"}
@@ -139,14 +139,17 @@ def _labelling(root: Element, labels: Labels) -> None:
     )
     buffer = {"bufferDraw": "1", "bufferSize": "0.8", "bufferSizeUnits": "MM", "bufferColor": rgba("#ffffff")}
     SubElement(text, "text-buffer", buffer)
-    SubElement(settings, "placement", {"placement": "6", "dist": "0.6", "distUnits": "MM", "priority": "5"})
-    scale = {"scaleVisibility": "1", "scaleMin": str(labels.shown_from_scale), "scaleMax": "1"}
+    # Around the symbol's edge, not its centre, in the first of these places that is free.
+    around = {"placement": "6", "offsetType": "1", "predefinedPositionOrder": "TR,TL,BR,BL,R,L,TSR,BSR"}
+    SubElement(settings, "placement", {**around, "dist": "0.4", "distUnits": "MM", "priority": "5"})
+    scale = {"scaleVisibility": "1", "scaleMin": "1", "scaleMax": str(labels.shown_from_scale)}
     SubElement(settings, "rendering", {**scale, "drawLabels": "1", "obstacle": "1"})
 
 
-def _tip_html(tip: MapTip, aliases: Aliases) -> str:
+def _tip_html(tip: MapTip, form: Form, aliases: Aliases) -> str:
     def value(column: str) -> str:
-        return f"[% coalesce(\"{column}\", '–') %]"
+        shown = f'represent_value("{column}")' if column in form.choices else f'"{column}"'
+        return f"[% coalesce({shown}, '–') %]"
 
     lines = [f"<b>{value(tip.title)}</b>"]
     if tip.rows:
