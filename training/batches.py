@@ -46,7 +46,9 @@ def read_picture(sample: Sample) -> Picture:
     if sample.blank is not None:
         height, width = picture.shape[:2]
         left, top, right, bottom = sample.blank
-        picture[int(top * height) : int(np.ceil(bottom * height)), int(left * width) : int(np.ceil(right * width))] = PAD
+        picture[int(top * height) : int(np.ceil(bottom * height)), int(left * width) : int(np.ceil(right * width))] = (
+            PAD
+        )
     return picture
 
 

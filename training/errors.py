@@ -1,10 +1,10 @@
 """Errors of training.
 
-    MichisoraError
-    └── TrainingError
-        ├── SourceError    a data set that is absent, unknown, or labelled in a way nobody can read
-        ├── RecipeError    a recipe that asks for the impossible
-        └── RunError       a run that cannot go on: checkpoints of another recipe, no checkpoint at all
+MichisoraError
+└── TrainingError
+    ├── SourceError    a data set that is absent, unknown, or labelled in a way nobody can read
+    ├── RecipeError    a recipe that asks for the impossible
+    └── RunError       a run that cannot go on: checkpoints of another recipe, no checkpoint at all
 """
 
 from geo.errors import MichisoraError

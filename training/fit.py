@@ -161,7 +161,7 @@ def _float(raw: Any) -> Any:
 def _fingerprint(recipe: Recipe, stages: int) -> str:
     """What the first `stages` stages of a recipe amount to: stages still to come may change between two starts."""
     part = recipe.model_copy(update={"stages": recipe.stages[:stages]})
-    return hashlib.sha256(part.model_dump_json().encode()).hexdigest()
+    return hashlib.sha256(part.model_dump_json(exclude={"card"}).encode()).hexdigest()
 
 
 def _stages_begun(recipe: Recipe, done: int) -> int:
@@ -180,7 +180,7 @@ def _save(run: Run, path: Path) -> None:
         "optimizer": run.optimizer.state_dict(),
         "done": run.done,
         "steps": run.steps,
-        "recipe": run.recipe.model_dump_json(),
+        "recipe": run.recipe.model_dump_json(exclude={"card"}),
         "begun": _fingerprint(run.recipe, _stages_begun(run.recipe, run.done)),
         "machine": run.machine.name,
         "precision": str(run.machine.precision).removeprefix("torch."),

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
-from ultralytics.nn.tasks import DetectionModel
+from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
 from training.errors import RecipeError
 
@@ -16,7 +16,8 @@ GAINS = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5)
 
 def build_network(architecture: str, n_classes: int) -> nn.Module:
     """The untaught network, with ultralytics' gains of the three losses on it."""
-    network: nn.Module = DetectionModel(f"{architecture}.yaml", nc=n_classes, verbose=False)
+    described = {**yaml_model_load(f"{architecture}.yaml"), "nc": n_classes}
+    network: nn.Module = DetectionModel(described, verbose=False)
     network.args = GAINS
     return network
 
@@ -36,7 +37,7 @@ def start_from(network: nn.Module, base: Path) -> int:
         remedy = "Name a plain state dict, as torch.save(model.state_dict(), path) writes it."
         raise RecipeError("the base weights cannot be read", where=base, remedy=remedy) from error
     state = network.state_dict()
-    head = f"model.{len(network.model) - 1}.cv3."  # type: ignore[arg-type]
+    head = f"model.{len(network.model) - 1}.cv3."
     copied = 0
     for name, tensor in state.items():
         source = taught.get(name)

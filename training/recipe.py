@@ -6,9 +6,10 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.card import InputCard, ObjectClass, Suppression
 from training.errors import RecipeError
 
-__all__ = ["CropParams", "LightParams", "Recipe", "Share", "Stage", "read_recipe"]
+__all__ = ["CardPart", "CropParams", "LightParams", "Recipe", "Share", "Stage", "read_recipe"]
 
 
 class _Section(BaseModel):
@@ -16,9 +17,12 @@ class _Section(BaseModel):
 
 
 class CropParams(_Section):
-    """How crops are cut. `scale` is the range of enlargement over the picture's own pixels, `stretch` the largest
-    ratio of horizontal to vertical scale, `seek_boxes` the share of crops laid around a box, `min_visible` the part of
-    a cut-off box that must be left for it to count, unless `large_px` squared pixels of it are."""
+    """How crops are cut.
+
+    `scale` is the range of enlargement over the picture's own pixels, `stretch` the largest ratio of horizontal to
+    vertical scale, `seek_boxes` the share of crops laid around a box, `min_visible` the part of a cut-off box that
+    must be left for it to count, unless `large_px` squared pixels of it are.
+    """
 
     scale: tuple[float, float] = (0.6, 1.5)
     stretch: float = Field(default=1.25, ge=1)
@@ -48,8 +52,10 @@ class Share(_Section):
 
 
 class Stage(_Section):
-    """A stretch of the run: `epochs` of `crops` crops of `side_px`, at a rate going from `rate` to `final_rate`
-    along half a cosine."""
+    """A stretch of the run: `epochs` of `crops` crops of `side_px`.
+
+    The learning rate goes from `rate` to `final_rate` along half a cosine.
+    """
 
     name: str
     epochs: int = Field(gt=0)
@@ -58,6 +64,22 @@ class Stage(_Section):
     rate: float = Field(gt=0)
     final_rate: float = Field(ge=0)
     sources: dict[str, Share] = Field(min_length=1)
+
+
+class CardPart(_Section):
+    """What the model card says that no figure can: names, the way of looking, what the model is not good for.
+
+    `validation` names the data sets (`val` split) that thresholds are chosen on. A class in `picture_precision` gets
+    the best threshold among those at which that part of the pictures said to show one do.
+    """
+
+    name: str
+    classes: tuple[ObjectClass, ...]
+    input: InputCard = InputCard()
+    suppression: Suppression = Suppression()
+    validation: tuple[str, ...] = Field(min_length=1)
+    picture_precision: dict[str, float] = Field(default_factory=dict)
+    limits: tuple[str, ...] = ()
 
 
 class Recipe(_Section):
@@ -74,6 +96,7 @@ class Recipe(_Section):
     crop: CropParams = CropParams()
     light: LightParams = LightParams()
     stages: tuple[Stage, ...] = Field(min_length=1)
+    card: CardPart | None = None
 
 
 def read_recipe(name_or_path: str) -> Recipe:

@@ -1,0 +1,238 @@
+"""How detections are judged: average precision, F1, image-level recall and count bias, in numpy alone.
+
+Matching follows COCO: boxes are taken from the highest score down, over all pictures of a class, and each claims the
+unclaimed truth it overlaps most, if by at least the IoU asked for. Pictures on which a class was not labelled do not
+enter that class's figures, and a box that mostly lies in a region nobody labelled counts neither way.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.detections import Detections
+
+__all__ = [
+    "COCO_IOUS",
+    "Hits",
+    "OperatingPoint",
+    "Truth",
+    "average_precision",
+    "best_threshold",
+    "box_iou",
+    "count_bias",
+    "image_level",
+    "image_level_curve",
+    "match",
+    "mean_average_precision",
+    "operating_point",
+    "operating_points",
+]
+
+Floats = NDArray[np.float64]
+COCO_IOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
+IGNORED_SHARE = 0.5
+RECALLS = np.linspace(0, 1, 101)
+
+
+def _no_boxes() -> NDArray[np.float32]:
+    return np.empty((0, 4), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What people labelled on one picture.
+
+    Attributes:
+        xyxy: float32 (n, 4) px, corners.
+        class_id: int16 (n,).
+        labelled: bool (classes,), True where every instance of the class is labelled on this picture.
+        ignored: float32 (m, 4) px, regions in which nobody labelled anything.
+    """
+
+    xyxy: NDArray[np.float32]
+    class_id: NDArray[np.int16]
+    labelled: NDArray[np.bool_]
+    ignored: NDArray[np.float32] = field(default_factory=_no_boxes)
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """One class's boxes over many pictures, highest score first.
+
+    Attributes:
+        score: float64 (n,).
+        hit: bool (n, ious), whether the box found a truth at that IoU.
+        n_true: how many truths there were.
+    """
+
+    score: Floats
+    hit: NDArray[np.bool_]
+    n_true: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """Precision, recall and F1 of what scores at or above `threshold`; nan where a ratio has no denominator."""
+
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+
+
+def box_iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> Floats:
+    """Intersection over union (n, m) of boxes (n, 4) and (m, 4), px corners; 0 where both are empty."""
+    shared = _shared_area(first, second)
+    union = _area(first)[:, None] + _area(second)[None, :] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def match(
+    truths: Sequence[Truth], found: Sequence[Detections], class_id: int, ious: Sequence[float] = COCO_IOUS
+) -> Hits:
+    """Which boxes of one class found a truth, over all pictures on which that class is labelled.
+
+    Args:
+        truths: what is there, a picture each.
+        found: what was seen, in the same order.
+        class_id: the class.
+        ious: the overlaps at which a box counts as a hit.
+    """
+    scores, hits, n_true = [], [], 0
+    for truth, boxes in zip(truths, found, strict=True):
+        if not truth.labelled[class_id]:
+            continue
+        there = truth.xyxy[truth.class_id == class_id]
+        n_true += len(there)
+        seen = boxes.where(boxes.class_id == class_id).sorted()
+        hit = _claim(box_iou(seen.xyxy, there), ious)
+        counts = hit.any(axis=1) | ~_mostly_inside(seen.xyxy, truth.ignored)
+        scores.append(seen.score[counts].astype(np.float64))
+        hits.append(hit[counts])
+    score = np.concatenate([np.empty(0), *scores])
+    hit = np.concatenate([np.empty((0, len(ious)), bool), *hits])
+    order = np.argsort(-score, kind="stable")
+    return Hits(score[order], hit[order], n_true)
+
+
+def average_precision(hits: Hits) -> Floats:
+    """Average precision (ious,), COCO's: mean over 101 recalls of the best precision at that recall or beyond.
+
+    nan where there is no truth: a class that is not there has no precision to average.
+    """
+    n_ious = hits.hit.shape[1]
+    if hits.n_true == 0:
+        return np.full(n_ious, np.nan)
+    averages = np.zeros(n_ious)
+    rank = np.arange(1, len(hits.score) + 1)
+    for column in range(n_ious):
+        true = np.cumsum(hits.hit[:, column])
+        precision = np.maximum.accumulate((true / rank)[::-1])[::-1]
+        place = np.searchsorted(true / hits.n_true, RECALLS, side="left")
+        averages[column] = np.append(precision, 0.0)[np.minimum(place, len(precision))].mean()
+    return averages
+
+
+def mean_average_precision(hits: Sequence[Hits]) -> Floats:
+    """Mean over the classes that have truths, (ious,); nan where none has."""
+    present = [average_precision(one) for one in hits if one.n_true]
+    return np.mean(present, axis=0) if present else np.full(hits[0].hit.shape[1], np.nan)
+
+
+def operating_points(hits: Hits) -> list[OperatingPoint]:
+    """The point at each distinct score, at the first of the IoUs, highest threshold first."""
+    last = np.flatnonzero(np.append(np.diff(hits.score) != 0, True))[: len(hits.score)]
+    true = np.cumsum(hits.hit[:, 0])
+    return [_point(float(hits.score[at]), int(true[at]), at + 1, hits.n_true) for at in last]
+
+
+def operating_point(hits: Hits, threshold: float) -> OperatingPoint:
+    """The point at a threshold chosen beforehand, at the first of the IoUs."""
+    n = int((hits.score >= threshold).sum())
+    return _point(threshold, int(hits.hit[:n, 0].sum()), n, hits.n_true)
+
+
+def best_threshold(hits: Hits) -> OperatingPoint | None:
+    """The point of highest F1; among equals the highest threshold. None where nothing was found or nothing is there."""
+    points = [one for one in operating_points(hits) if not np.isnan(one.f1)]
+    return max(points, key=lambda one: (one.f1, one.threshold), default=None) if hits.n_true else None
+
+
+def image_level(
+    truths: Sequence[Truth], found: Sequence[Detections], class_id: int, threshold: float
+) -> OperatingPoint:
+    """How well "this picture shows one" is told, over pictures on which the class is labelled."""
+    there, best = _by_picture(truths, found, class_id)
+    said = best >= threshold
+    return _point(threshold, int((said & there).sum()), int(said.sum()), int(there.sum()))
+
+
+def image_level_curve(truths: Sequence[Truth], found: Sequence[Detections], class_id: int) -> list[OperatingPoint]:
+    """The same at every threshold that changes anything, highest first."""
+    _, best = _by_picture(truths, found, class_id)
+    return [image_level(truths, found, class_id, float(one)) for one in np.unique(best[best > 0])[::-1]]
+
+
+def count_bias(found: Sequence[int], true: Sequence[int]) -> float:
+    """Signed error of a count, as a part of the truth: (found - true) / true over all pictures; nan without truth."""
+    total = sum(true)
+    return (sum(found) - total) / total if total else float("nan")
+
+
+def _by_picture(
+    truths: Sequence[Truth], found: Sequence[Detections], class_id: int
+) -> tuple[NDArray[np.bool_], Floats]:
+    """Whether each picture has one, bool (n,), and the highest score there, float64 (n,), 0 where none."""
+    there, best = [], []
+    for truth, boxes in zip(truths, found, strict=True):
+        if truth.labelled[class_id]:
+            there.append(bool((truth.class_id == class_id).any()))
+            best.append(float(boxes.score[boxes.class_id == class_id].max(initial=0)))
+    return np.array(there, dtype=bool), np.array(best, dtype=np.float64)
+
+
+def _claim(overlap: Floats, ious: Sequence[float]) -> NDArray[np.bool_]:
+    """Hits (n, ious) for overlaps (n, m) of boxes in falling order of score with truths."""
+    n, m = overlap.shape
+    hit = np.zeros((n, len(ious)), bool)
+    if m == 0:
+        return hit
+    for column, wanted in enumerate(ious):
+        free = np.ones(m, bool)
+        for row in range(n):
+            left = np.where(free, overlap[row], -1.0)
+            nearest = int(left.argmax())
+            if left[nearest] >= wanted:
+                free[nearest] = False
+                hit[row, column] = True
+    return hit
+
+
+def _point(threshold: float, n_hit: int, n_said: int, n_true: int) -> OperatingPoint:
+    nan = float("nan")
+    return OperatingPoint(
+        threshold=threshold,
+        precision=n_hit / n_said if n_said else nan,
+        recall=n_hit / n_true if n_true else nan,
+        f1=2 * n_hit / (n_said + n_true) if n_said + n_true else nan,
+    )
+
+
+def _mostly_inside(xyxy: NDArray[np.floating], regions: NDArray[np.floating]) -> NDArray[np.bool_]:
+    if not len(regions):
+        return np.zeros(len(xyxy), bool)
+    inside = _shared_area(xyxy, regions).max(axis=1, initial=0)
+    return np.asarray(inside >= IGNORED_SHARE * _area(xyxy), dtype=bool)
+
+
+def _shared_area(first: NDArray[np.floating], second: NDArray[np.floating]) -> Floats:
+    low = np.maximum(first[:, None, :2], second[None, :, :2]).astype(np.float64)
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:]).astype(np.float64)
+    return np.asarray(np.prod(np.clip(high - low, 0, None), axis=2), dtype=np.float64)
+
+
+def _area(xyxy: NDArray[np.floating]) -> Floats:
+    extent = xyxy[:, 2:].astype(np.float64) - xyxy[:, :2].astype(np.float64)
+    return np.asarray(np.prod(extent, axis=1), dtype=np.float64)

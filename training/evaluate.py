@@ -1,0 +1,76 @@
+"""Figures of a detector on the data sets of the catalogue: needs no torch, runs what is shipped."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from models.detector import Detector
+from training.judge import Judged, class_figures, look
+from training.road import POTHOLE, road_figures
+from training.sources.catalogue import Source, find_source
+from training.sources.samples import load_samples
+
+__all__ = ["as_text", "figures_of", "judge_all"]
+
+Progress = Callable[[int, int], None]
+
+
+def judge_all(
+    detector: Detector,
+    names: Sequence[str],
+    catalogue: Mapping[str, Source],
+    data: Path,
+    classes: Sequence[str],
+    split: str = "val",
+    progress: Progress | None = None,
+) -> dict[str, Judged]:
+    """What the detector sees in one split of each data set, beside its truth."""
+    sets = {name: load_samples(name, find_source(catalogue, name), data, split, classes) for name in names}
+    total, done, judged = sum(len(one) for one in sets.values()), 0, {}
+    for name, samples in sets.items():
+        before = done
+        report = None if progress is None else lambda n, _, start=before: progress(start + n, total)
+        judged[name] = look(detector, samples, report)
+        done += len(samples)
+    return judged
+
+
+def figures_of(judged: Judged, thresholds: Mapping[str, float], source: Source) -> dict[str, Any]:
+    """All figures of one data set: per class, over all, and those of the task."""
+    figures = {"n_pictures": len(judged.samples), **class_figures(judged, thresholds)}
+    return {**figures, **road_figures(judged, thresholds, source)} if POTHOLE in thresholds else figures
+
+
+def as_text(name: str, figures: Mapping[str, Any]) -> str:
+    """The figures of one data set as a table for people; a dash where there is nothing to measure."""
+    lines = [f"{name}: {figures['n_pictures']} pictures"]
+    head = ("class", "n", "AP50", "AP50-95", "score ≥", "precision", "recall", "F1")
+    rows = [
+        (label, one["n"], one["ap50"], one["ap50_95"], one["threshold"], one["precision"], one["recall"], one["f1"])
+        for label, one in figures["classes"].items()
+    ]
+    over_all = (
+        "all",
+        "",
+        figures["map50"],
+        figures["map50_95"],
+        "",
+        *(figures[key] for key in ("precision", "recall", "f1")),
+    )
+    lines += ["  " + "".join(f"{_cell(one):>11}" for one in row) for row in (head, *rows, over_all)]
+    for key in ("pothole_pictures", "crack_merged_ap50", "crack_ratio"):
+        if key in figures:
+            lines.append(f"  {key.replace('_', ' ')}: {_inline(figures[key])}")
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _inline(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key.replace('_', ' ')} {_cell(one)}" for key, one in value.items())
+    return _cell(value)

@@ -1,0 +1,140 @@
+"""A detector's figures on labelled pictures, through the very path that a survey takes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.band import see_all
+from models.detections import Detections
+from models.detector import Detector
+from models.measures import (
+    Hits,
+    OperatingPoint,
+    Truth,
+    average_precision,
+    best_threshold,
+    image_level_curve,
+    match,
+    mean_average_precision,
+    operating_point,
+    operating_points,
+)
+from training.sources.samples import Sample
+
+__all__ = ["Judged", "choose_threshold", "class_figures", "look", "rounded"]
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Pictures of one data set, what people labelled on them, and what the detector saw, in the same order."""
+
+    samples: list[Sample]
+    truths: list[Truth]
+    found: list[Detections]
+
+    def __add__(self, other: "Judged") -> "Judged":
+        return Judged(self.samples + other.samples, self.truths + other.truths, self.found + other.found)
+
+
+def look(detector: Detector, samples: Sequence[Sample], progress: Progress | None = None) -> Judged:
+    """Run the detector over the pictures, cropped and scaled as its card wants, down to the lowest score it gives.
+
+    Args:
+        detector: the one to judge.
+        samples: labelled pictures.
+        progress: called with pictures done and in all.
+    """
+    found = []
+    for boxes in see_all(detector, _pictures(samples)):
+        found.append(boxes)
+        if progress is not None:
+            progress(len(found), len(samples))
+    truths = [Truth(one.xyxy, one.class_id, one.labelled) for one in samples]
+    return Judged(list(samples), truths, found)
+
+
+def class_figures(judged: Judged, thresholds: Mapping[str, float]) -> dict[str, Any]:
+    """Average precision and F1, per class and over all that are labelled here.
+
+    Args:
+        judged: pictures with truths and boxes.
+        thresholds: score from which a box counts, by class name in the order of the class ids.
+    """
+    hits = [match(judged.truths, judged.found, class_id) for class_id in range(len(thresholds))]
+    classes = {}
+    for class_id, (name, threshold) in enumerate(thresholds.items()):
+        if any(truth.labelled[class_id] for truth in judged.truths):
+            classes[name] = _class(hits[class_id], threshold)
+    means = mean_average_precision(hits)
+    total = _pooled_f1(hits, list(thresholds.values()))
+    return {"classes": classes, "map50": means[0], "map50_95": float(np.mean(means)), **total}
+
+
+def choose_threshold(judged: Judged, class_id: int, min_picture_precision: float = 0.0) -> OperatingPoint | None:
+    """The threshold of highest F1 at IoU 0.5, among those at which pictures are told well enough.
+
+    Args:
+        judged: validation pictures.
+        class_id: the class.
+        min_picture_precision: the part of the pictures said to show one that must show one. Where no threshold gives
+            that, it is not asked for.
+    """
+    hits = match(judged.truths, judged.found, class_id, ious=(0.5,))
+    free = best_threshold(hits)
+    if free is None or not min_picture_precision:
+        return free
+    curve = image_level_curve(judged.truths, judged.found, class_id)
+    failing = [one.threshold for one in curve if one.precision < min_picture_precision]
+    floor = max(failing, default=0.0)
+    allowed = [one for one in operating_points(hits) if one.threshold > floor]
+    return max(allowed, key=lambda one: (one.f1, one.threshold), default=free)
+
+
+def rounded(figures: Any, digits: int = 4) -> Any:
+    """The same figures, as JSON and YAML can hold them: rounded, and None for what has no value."""
+    if isinstance(figures, Mapping):
+        return {str(name): rounded(one, digits) for name, one in figures.items()}
+    if isinstance(figures, list | tuple):
+        return [rounded(one, digits) for one in figures]
+    if isinstance(figures, float | np.floating):
+        return None if np.isnan(figures) else round(float(figures), digits)
+    return int(figures) if isinstance(figures, np.integer) else figures
+
+
+def _pictures(samples: Sequence[Sample]) -> Iterator[NDArray[np.uint8]]:
+    for sample in samples:
+        with Image.open(sample.picture) as image:
+            yield np.asarray(image.convert("RGB"))
+
+
+def _class(hits: Hits, threshold: float) -> dict[str, Any]:
+    precision = average_precision(hits)
+    point = operating_point(hits, threshold)
+    return {
+        "n": hits.n_true,
+        "ap50": precision[0],
+        "ap50_95": float(np.mean(precision)),
+        "threshold": threshold,
+        "precision": point.precision,
+        "recall": point.recall,
+        "f1": point.f1,
+    }
+
+
+def _pooled_f1(hits: Sequence[Hits], thresholds: Sequence[float]) -> dict[str, float]:
+    """F1 at IoU 0.5 and class over all boxes of all classes, as the road damage challenges count it."""
+    said = [one.hit[one.score >= threshold, 0] for one, threshold in zip(hits, thresholds, strict=True)]
+    n_hit, n_said = sum(int(one.sum()) for one in said), sum(len(one) for one in said)
+    n_true = sum(one.n_true for one in hits)
+    nan = float("nan")
+    return {
+        "precision": n_hit / n_said if n_said else nan,
+        "recall": n_hit / n_true if n_true else nan,
+        "f1": 2 * n_hit / (n_said + n_true) if n_said + n_true else nan,
+    }

@@ -1,0 +1,109 @@
+"""From a checkpoint to a model folder: weights, thresholds chosen on validation pictures, figures, card."""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.card import ModelCard, Thresholds, TrainingSource, sha256_of, write_card
+from models.detector import open_detector
+from training.errors import RecipeError
+from training.evaluate import figures_of, judge_all
+from training.judge import Judged, choose_threshold, rounded
+from training.recipe import CardPart, Recipe
+from training.sources.catalogue import Source, find_source
+
+__all__ = ["ExportRequest", "publish"]
+
+UNCHOSEN = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """What is published: a `checkpoint`, by which `recipe`, judged on the sets of `catalogue` below `data`, to `out`.
+
+    `trained` counts the pictures each data set gave, `made_on` is the date on the card, `machine` what it ran on.
+    """
+
+    checkpoint: Path
+    recipe: Recipe
+    catalogue: Mapping[str, Source]
+    data: Path
+    out: Path
+    trained: Mapping[str, int]
+    machine: str
+    made_on: datetime.date
+
+
+def publish(request: ExportRequest, write_weights: Any) -> ModelCard:
+    """Write weights and card; returns the card.
+
+    Args:
+        request: what to publish.
+        write_weights: called with the checkpoint and the path of the file to write (`training.export.export_onnx`).
+
+    Raises:
+        RecipeError: when the recipe says nothing for the card.
+    """
+    part = request.recipe.card
+    if part is None:
+        raise RecipeError("the recipe has no section `card`", remedy="Add one: see training/recipes/road.yaml.")
+    request.out.mkdir(parents=True, exist_ok=True)
+    weights = write_weights(request.checkpoint, request.out / "model.onnx")
+    flat = dict.fromkeys(request.recipe.classes, UNCHOSEN)
+    card = _card(request, part, sha256_of(weights), Thresholds(score=flat, chosen="not chosen yet"))
+    write_card(card, request.out)
+    # Thresholds and figures come from the folder as it is shipped: its own weights, decoding and suppression.
+    with_scores = open_detector(request.out, precision="f32")
+    try:
+        judged = judge_all(with_scores, part.validation, request.catalogue, request.data, request.recipe.classes)
+    finally:
+        with_scores.close()
+    thresholds = _thresholds(request.recipe.classes, part, judged)
+    figures = {
+        name: figures_of(one, thresholds.score, find_source(request.catalogue, name)) for name, one in judged.items()
+    }
+    command = f"michisora evaluate {request.recipe.task} {' '.join(part.validation)} --data DATA --precision f32"
+    metrics = {"command": command, "split": "val", "machine": request.machine, **rounded(figures)}
+    card = card.model_copy(update={"thresholds": thresholds, "metrics": metrics})
+    write_card(card, request.out)
+    return card
+
+
+def _thresholds(classes: Sequence[str], part: CardPart, judged: Mapping[str, Judged]) -> Thresholds:
+    pooled = Judged([], [], [])
+    for one in judged.values():
+        pooled = pooled + one
+    score = {}
+    for class_id, name in enumerate(classes):
+        best = choose_threshold(pooled, class_id, part.picture_precision.get(name, 0.0))
+        score[name] = UNCHOSEN if best is None else max(round(best.threshold - 5e-4, 3), 0.01)
+    demands = "".join(
+        f"; {name}: among those at which {share:.0%} of the pictures said to show one do"
+        for name, share in part.picture_precision.items()
+    )
+    return Thresholds(score=score, chosen=f"highest F1 at IoU 0.5 on val of {', '.join(part.validation)}{demands}")
+
+
+def _card(request: ExportRequest, part: CardPart, digest: str, thresholds: Thresholds) -> ModelCard:
+    return ModelCard(
+        task=request.recipe.task,
+        name=part.name,
+        architecture=request.recipe.architecture,
+        classes=list(part.classes),
+        input=part.input,
+        suppression=part.suppression,
+        thresholds=thresholds,
+        training=[_source(name, request.catalogue, n) for name, n in request.trained.items()],
+        metrics={},
+        limits=list(part.limits),
+        made_on=request.made_on.isoformat(),
+        sha256=digest,
+    )
+
+
+def _source(name: str, catalogue: Mapping[str, Source], n: int) -> TrainingSource:
+    source = find_source(catalogue, name)
+    credit = f"{source.url} ({source.attribution})" if source.attribution else source.url
+    return TrainingSource(name=source.title, licence=source.licence, source=credit, n=n)
