@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from fpdf import FPDF
-from fpdf.enums import TextMode
+from fpdf.enums import TextMode, WrapMode
 from fpdf.fonts import FontFace
 
 from pipelines.report import words
 from pipelines.report.content import ReportContent
-from pipelines.report.fonts import font_path
+from pipelines.report.fonts import font_path, printable
 from pipelines.report.items import Item, SectionItem, fixed, items_of, sections_of
 from pipelines.report.limits import limits_of, made_by
 from pipelines.report.photo import thumbnail
@@ -26,11 +26,10 @@ _PAGE_MM, _MARGIN_MM = 210.0, 14.0
 _INNER_MM = _PAGE_MM - 2 * _MARGIN_MM
 _PHOTO_MM, _PHOTO_PX = 82.0, 720
 _BLOCK_MM = 62.0
-_MAP_MM = 118.0
 _INK, _SOFT, _LINE, _HEAD = (27, 37, 48), (86, 98, 112), (205, 211, 218), (234, 238, 242)
 _BAR, _BAR_GROUND = (53, 97, 142), (232, 236, 240)
 _LEVELS = {"repair": (179, 38, 30), "damage": (138, 75, 0), "none": (86, 98, 112)}
-_TABLE_WIDTHS = (11, 23, 33, 37, 34, 22, 22)
+_TABLE_WIDTHS = (11, 24, 38, 52, 26, 14, 17)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class _Pages(FPDF):
         """The survey on the left, the page's number on the right; called by the library on every page."""
         self.set_y(-11)
         _style(self, 8, _SOFT)
-        self.cell(_INNER_MM - 40, 5, self._foot)
+        self.cell(_INNER_MM - 40, 5, printable(self._foot))
         page = words.say("page", self._lang, page=self.page_no(), pages="{nb}")
         self.cell(40, 5, page, align="R")
 
@@ -110,17 +109,17 @@ def _title_page(
     pages.cell(0, 10, words.say("title", lang), new_x="LMARGIN", new_y="NEXT")
     _style(pages, 11, _SOFT)
     under = f"{content.survey}　{words.say('surveyed', lang)} {content.date.isoformat()}"
-    pages.multi_cell(0, 6, under, new_x="LMARGIN", new_y="NEXT")
+    _paragraph(pages, 6, under)
     pages.ln(2)
     _numbers(pages, content, items, lang)
     if items:
         _first(pages, items[0], lang)
     else:
         _style(pages, 12)
-        pages.multi_cell(0, 7, f"{words.say('nothing', lang)}\n{words.say('nothing_note', lang)}")
+        _paragraph(pages, 7, f"{words.say('nothing', lang)}\n{words.say('nothing_note', lang)}")
     pages.ln(3)
-    pages.image(io.BytesIO(map_png), x=_MARGIN_MM, w=_INNER_MM, h=_MAP_MM, keep_aspect_ratio=True)
-    pages.ln(2)
+    room = pages.page_break_trigger - pages.get_y() - 1
+    pages.image(io.BytesIO(map_png), x=_MARGIN_MM, w=_INNER_MM, h=room, keep_aspect_ratio=True)
 
 
 def _numbers(pages: FPDF, content: ReportContent, items: list[Item], lang: str) -> None:
@@ -162,10 +161,10 @@ def _first(pages: FPDF, item: Item, lang: str) -> None:
     pages.cell(0, 5, words.say("first", lang), new_x="LMARGIN", new_y="NEXT")
     _style(pages, 14, strong=True)
     headline = f"{item.label}　{words.name(words.CLASSES, item.klass, lang)}　{_road(item, lang)}"
-    pages.multi_cell(0, 7, headline, new_x="LMARGIN", new_y="NEXT")
+    _paragraph(pages, 7, headline)
     _style(pages, 10)
     facts = [_size(item, lang), _position(item, lang), _joined(item.reasons[lang], lang)]
-    pages.multi_cell(0, 5.4, "\n".join(fact for fact in facts if fact), new_x="LMARGIN", new_y="NEXT")
+    _paragraph(pages, 5.4, "\n".join(fact for fact in facts if fact))
     pages.set_left_margin(_MARGIN_MM)
     pages.set_fill_color(*_LEVELS["repair"])
     pages.rect(_MARGIN_MM, top, 1.8, pages.get_y() - top, style="F")
@@ -178,6 +177,7 @@ def _table(pages: FPDF, items: list[Item], lang: str) -> None:
     _heading(pages, words.say("whole_list", lang))
     _style(pages, 8.5)
     pages.set_draw_color(*_LINE)
+    pages.set_fill_color(255, 255, 255)
     heads = ("rank", "judgement", "class", "road", "size", "priority", "status")
     with pages.table(
         col_widths=_TABLE_WIDTHS,
@@ -194,7 +194,7 @@ def _table(pages: FPDF, items: list[Item], lang: str) -> None:
         for item in items:
             row = table.row()
             for text in _cells(item, lang):
-                row.cell(text)
+                row.cell(printable(text))
 
 
 def _cells(item: Item, lang: str) -> tuple[str, ...]:
@@ -204,7 +204,7 @@ def _cells(item: Item, lang: str) -> tuple[str, ...]:
         f"{mark} {words.name(words.JUDGEMENTS, item.judgement, lang)}",
         words.name(words.CLASSES, item.klass, lang),
         _road(item, lang),
-        f"≤ {fixed(item.length_m)} × {fixed(item.width_m)} m",
+        f"≦ {fixed(item.length_m)} × {fixed(item.width_m)} m",
         fixed(item.priority, 2),
         words.name(words.STATUSES, item.status, lang),
     )
@@ -218,7 +218,7 @@ def _blocks(pages: FPDF, content: ReportContent, items: list[Item], sources: Sou
     _heading(pages, words.say("details", lang))
     if len(shown) < len(items):
         _style(pages, 9, _SOFT)
-        pages.multi_cell(0, 5, words.say("more_in_table", lang, n=len(shown)), new_x="LMARGIN", new_y="NEXT")
+        _paragraph(pages, 5, words.say("more_in_table", lang, n=len(shown)))
     for item in shown:
         if pages.get_y() + _BLOCK_MM > pages.page_break_trigger:
             pages.add_page()
@@ -241,12 +241,13 @@ def _block(pages: FPDF, item: Item, sources: Sources, lang: str) -> None:
     pages.set_xy(left, top + 3)
     _style(pages, 13, _LEVELS.get(item.judgement, _INK), strong=True)
     level = words.name(words.JUDGEMENTS, item.judgement, lang)
-    pages.cell(0, 6, f"{item.label}　{words.JUDGEMENT_MARKS.get(item.judgement, '')} {level}", new_x="LMARGIN", new_y="NEXT")
+    headline = f"{item.label}　{words.JUDGEMENT_MARKS.get(item.judgement, '')} {level}"
+    pages.cell(0, 6, printable(headline), new_x="LMARGIN", new_y="NEXT")
     _style(pages, 11, strong=True)
-    pages.cell(0, 6, words.name(words.CLASSES, item.klass, lang), new_x="LMARGIN", new_y="NEXT")
+    pages.cell(0, 6, printable(words.name(words.CLASSES, item.klass, lang)), new_x="LMARGIN", new_y="NEXT")
     _style(pages, 8.5)
     for fact in _facts(item, lang):
-        pages.multi_cell(0, 4.3, _short(pages, fact, 2), new_x="LMARGIN", new_y="NEXT")
+        _paragraph(pages, 4.3, _short(pages, fact, 2))
     _bars(pages, item, (left, top + _BLOCK_MM), lang)
     pages.set_left_margin(_MARGIN_MM)
     pages.set_xy(_MARGIN_MM, top + _BLOCK_MM - 2)
@@ -284,7 +285,7 @@ def _bars(pages: FPDF, item: Item, corner: tuple[float, float], lang: str) -> No
         if y + 3.6 > bottom - 1:
             return
         _style(pages, 7.5)
-        pages.cell(24, 3.6, words.name(words.TERMS, name, lang))
+        pages.cell(24, 3.6, printable(words.name(words.TERMS, name, lang)))
         wide = 46.0
         pages.set_fill_color(*_BAR_GROUND)
         pages.rect(left + 24, y + 0.7, wide, 2.2, style="F")
@@ -301,10 +302,16 @@ def _limits(pages: FPDF, content: ReportContent, sections: list[SectionItem], la
     _heading(pages, words.say("limits", lang))
     _style(pages, 9.5)
     for sentence in [*limits_of(content, sections, lang), *content.provenance.limits]:
-        pages.multi_cell(0, 5.2, f"・{sentence}", new_x="LMARGIN", new_y="NEXT")
+        _paragraph(pages, 5.2, f"・{sentence}")
     pages.ln(2)
     _style(pages, 8.5, _SOFT)
-    pages.multi_cell(0, 5, f"{words.say('provenance', lang)}: {made_by(content, lang)}")
+    _paragraph(pages, 5, f"{words.say('provenance', lang)}: {made_by(content, lang)}")
+
+
+def _paragraph(pages: FPDF, line_mm: float, text: str) -> None:
+    """Text to the right margin, ragged; Japanese breaks between any two letters."""
+    wrap = WrapMode.CHAR if pages.lang == "ja" else WrapMode.WORD
+    pages.multi_cell(0, line_mm, printable(text), align="L", wrapmode=wrap, new_x="LMARGIN", new_y="NEXT")
 
 
 def _heading(pages: FPDF, text: str) -> None:
@@ -315,7 +322,7 @@ def _heading(pages: FPDF, text: str) -> None:
 
 def _short(pages: FPDF, text: str, lines: int) -> str:
     """The text cut to a number of lines of the current width."""
-    parts: Any = pages.multi_cell(0, 4.3, text, dry_run=True, output="LINES")
+    parts: Any = pages.multi_cell(0, 4.3, printable(text), align="L", dry_run=True, output="LINES")
     return text if len(parts) <= lines else "".join(parts[:lines])[:-1] + "…"
 
 

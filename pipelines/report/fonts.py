@@ -6,6 +6,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from fontTools.ttLib import TTFont
 from PIL import ImageFont
 
 from pipelines.errors import OutputError
@@ -32,3 +33,15 @@ def font_path() -> Path:
 def picture_font(size_px: int) -> ImageFont.FreeTypeFont:
     """The font for drawing on pictures, `size_px` high."""
     return ImageFont.truetype(str(font_path()), size_px)
+
+
+def printable(text: str) -> str:
+    """The text with 〓, the printers' mark for a missing letter, for every letter that the font lacks."""
+    letters = _letters()
+    return "".join(letter if letter == "\n" or ord(letter) in letters else "〓" for letter in text)
+
+
+@lru_cache(maxsize=1)
+def _letters() -> frozenset[int]:
+    with TTFont(font_path(), lazy=True) as font:
+        return frozenset(font.getBestCmap())

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from pipelines.report import labels
 from pipelines.report.content import ReportContent
-from pipelines.report.fonts import font_path
+from pipelines.report.fonts import font_path, printable
 from pipelines.report.items import Item
 from pipelines.report.words import DIAGNOSES, DIAGNOSIS_COLOURS, JUDGEMENT_COLOURS, JUDGEMENTS, name, say
 
@@ -169,7 +169,7 @@ def _titles(figure: Any, content: ReportContent, lang: str) -> None:
     top = figure.text(
         left, 1 - 0.33 / height, say("map_title", lang), color=_INK, va="center", fontproperties=_font(17)
     )
-    under = f"{content.survey}　{say('surveyed', lang)} {content.date.isoformat()}　{content.summary.km:.1f} km"
+    under = f"{printable(content.survey)}　{say('surveyed', lang)} {content.date.isoformat()}　{content.summary.km:.1f} km"
     # A survey may be named with a dollar sign, which is not a formula.
     figure.text(left, 1 - 0.6 / height, under, color=_GREY, va="center", fontproperties=_font(10), parse_math=False)
     top.set_parse_math(False)
