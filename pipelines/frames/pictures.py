@@ -1,0 +1,90 @@
+"""Reading one picture. Pillow decides whether it is whole: OpenCV decodes half a JPEG and says nothing."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipelines.frames.types import BadFrame, Picture
+
+__all__ = ["MAX_PIXELS", "PICTURE_SUFFIXES", "read_picture"]
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+FORMATS = ("JPEG", "PNG", "WEBP")
+"""What content may be, whatever the name says: cameras write WebP into .jpg files and the reverse."""
+
+MAX_PIXELS = 100_000_000
+"""A camera's largest picture and a margin; a few kilobytes can declare more and fill the memory."""
+
+_DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+def read_picture(path: Path) -> Picture:
+    """The picture in a JPEG, PNG or WebP file, uint8 (h, w, 3) RGB, turned upright as its EXIF says.
+
+    Raises:
+        BadFrame: the file is empty, no such picture, damaged, cut short, too large, or cannot be read.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise BadFrame("empty", "the file is empty", path)
+        with Image.open(path, formats=FORMATS) as image:
+            _refuse_bomb(image.width * image.height, path)
+            return _decode(image, path)
+    except BadFrame:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadFrame("too_many_pixels", _bomb_detail(), path) from error
+    except UnidentifiedImageError as error:
+        raise _unidentified(path) from error
+    except OSError as error:
+        raise BadFrame("unreadable", f"the file cannot be read ({error.strerror or error})", path) from error
+    except Exception as error:  # a malformed header reaches code of every format, which raises anything
+        raise BadFrame("damaged", f"the picture is damaged ({error})", path) from error
+
+
+def _decode(image: Image.Image, path: Path) -> Picture:
+    try:
+        image.load()
+    except Exception as error:  # malformed data reaches decoders of every format, which raise anything
+        if "truncated" in str(error):
+            raise BadFrame("truncated", "the picture is cut short", path) from error
+        raise BadFrame("damaged", f"the picture is damaged ({error})", path) from error
+    return np.asarray(_upright(_rgb(image)), np.uint8)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _DEEP_MODES:  # Pillow's own conversion cuts 16 bits off at 255 instead of scaling them
+        deep = np.asarray(image).astype(np.uint32)
+        scaled = Image.fromarray((deep >> 8).astype(np.uint8), "L")
+        scaled.info.update(image.info)
+        return scaled.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # EXIF too malformed to state an orientation states none; the pixels are whole
+        return image
+
+
+def _refuse_bomb(n_pixels: int, path: Path) -> None:
+    if n_pixels > MAX_PIXELS:
+        raise BadFrame("too_many_pixels", _bomb_detail(), path)
+
+
+def _bomb_detail() -> str:
+    return f"the picture declares more than {MAX_PIXELS // 1_000_000} megapixels"
+
+
+def _unidentified(path: Path) -> BadFrame:
+    """No picture, or a WebP cut short: Pillow knows a WebP only when it is whole."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[:4] == b"RIFF" and head[8:] == b"WEBP":
+        declared = int.from_bytes(head[4:8], "little") + 8
+        if path.stat().st_size < declared:
+            return BadFrame("truncated", "the picture is cut short", path)
+        return BadFrame("damaged", "the picture is damaged", path)
+    return BadFrame("not_an_image", "the file is not a JPEG, PNG or WebP picture", path)

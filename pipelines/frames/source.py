@@ -1,0 +1,178 @@
+"""The frames of a drive as one list, wherever they are, and reading them ahead of whoever looks at them."""
+
+import re
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import SurveyError
+from pipelines.frames.pictures import PICTURE_SUFFIXES, read_picture
+from pipelines.frames.rasters import RASTER_SUFFIXES, read_raster
+from pipelines.frames.types import BadFrame, Frame, Picture
+from pipelines.frames.videos import VIDEO_SUFFIXES, VideoIndex, VideoReader, index_video
+
+__all__ = ["FrameSource", "PictureTimes", "open_frames"]
+
+PictureTimes = Callable[[Sequence[Path]], NDArray[np.float64]]
+"""From n picture files to float64 (n,) seconds since 1970-01-01 UTC, nan where a picture does not tell."""
+
+_VIDEOS_KEPT_OPEN = 2
+
+
+class FrameSource:
+    """Frames in order of name, readable in any order and fastest in this one.
+
+    Attributes:
+        frames: the frames that can be asked for. A picture in the list may still turn out to be unreadable.
+        refused: files that hold no frames at all, as the errors that opening them gave.
+    """
+
+    def __init__(self, frames: Sequence[Frame], refused: Sequence[BadFrame], videos: dict[Path, VideoIndex]) -> None:
+        self.frames = list(frames)
+        self.refused = list(refused)
+        self._videos = videos
+        self._readers: OrderedDict[Path, VideoReader] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the videos that are open."""
+        while self._readers:
+            self._readers.popitem()[1].close()
+
+    def read(self, index: int) -> Picture:
+        """Frame `index` of `frames`, uint8 (h, w, 3) RGB, upright.
+
+        Raises:
+            BadFrame: it cannot be read; its `code` and `detail` say why.
+        """
+        frame = self.frames[index]
+        if frame.source in self._videos:
+            return self._reader(frame.source).read(frame.number)
+        return read_raster(frame.source) if _is(frame.source, RASTER_SUFFIXES) else read_picture(frame.source)
+
+    def read_many(self, indices: Iterable[int], threads: int = 2) -> Iterator[tuple[int, Picture | BadFrame]]:
+        """Frames in the order asked for, read ahead by other threads; a bad one comes as its error.
+
+        At most twice `threads` frames are held, however many are asked for. A video is decoded by one thread of ours
+        (and as many of the decoder's), because decoding runs forwards.
+        """
+        workers = 1 if self._videos else max(1, threads)
+        waiting: deque[tuple[int, Future[Picture]]] = deque()
+        with ThreadPoolExecutor(workers, thread_name_prefix="frames") as pool:
+            try:
+                for index in indices:
+                    waiting.append((index, pool.submit(self.read, index)))
+                    if len(waiting) >= 2 * workers:
+                        yield _outcome(*waiting.popleft())
+                while waiting:
+                    yield _outcome(*waiting.popleft())
+            finally:
+                for _, future in waiting:
+                    future.cancel()
+
+    def _reader(self, path: Path) -> VideoReader:
+        with self._lock:
+            if path not in self._readers:
+                self._readers[path] = VideoReader(self._videos[path])
+            self._readers.move_to_end(path)
+            while len(self._readers) > _VIDEOS_KEPT_OPEN:
+                self._readers.popitem(last=False)[1].close()
+            return self._readers[path]
+
+
+def open_frames(paths: Path | Iterable[Path], picture_times: PictureTimes | None = None) -> FrameSource:
+    """List the frames in folders, pictures and videos.
+
+    Files in a folder count by suffix, at any depth, and are ordered as people number them (`f2` before `f10`); what
+    is neither picture nor video is passed over. Videos carry the time their container states.
+
+    Args:
+        paths: a folder, a picture, a video, or several of them, kept in the order given.
+        picture_times: tells when pictures were taken; without it their time is nan.
+
+    Raises:
+        SurveyError: a path is absent, or there is not one frame in all of them.
+    """
+    places = [paths] if isinstance(paths, Path) else list(paths)
+    files = [found for place in places for found in _files(place)]
+    frames: list[Frame] = []
+    refused: list[BadFrame] = []
+    videos: dict[Path, VideoIndex] = {}
+    for name, path in files:
+        if not _is(path, VIDEO_SUFFIXES):
+            frames.append(Frame(name, path))
+            continue
+        try:
+            videos[path] = index_video(path)
+        except BadFrame as error:
+            refused.append(error)
+        else:
+            frames.extend(_video_frames(name, videos[path]))
+    if not frames and not refused:
+        suffixes = " ".join(PICTURE_SUFFIXES + VIDEO_SUFFIXES)
+        where = ", ".join(str(place) for place in places) or None
+        raise SurveyError("no frames here", where=where, remedy=f"Name a folder or a file with one of {suffixes}")
+    return FrameSource(_timed(frames, videos, picture_times), refused, videos)
+
+
+def _files(place: Path) -> list[tuple[str, Path]]:
+    """Names and paths of the frame files at `place`; a file named outright counts whatever its suffix."""
+    if place.is_file():
+        return [(place.name, place)]
+    if not place.is_dir():
+        raise SurveyError("no such file or folder", where=place, remedy="Check the path to the frames")
+    below = [path for path in place.rglob("*") if _is(path, PICTURE_SUFFIXES + VIDEO_SUFFIXES) and path.is_file()]
+    named = [(path.relative_to(place).as_posix(), path) for path in below if not path.name.startswith(".")]
+    return sorted(named, key=lambda one: _natural(one[0]))
+
+
+def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """A sorting key that takes runs of digits as numbers; the name itself settles `01` against `1`."""
+    parts = re.split(r"(\d+)", name.casefold())
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts], name
+
+
+def _video_frames(name: str, index: VideoIndex) -> Iterator[Frame]:
+    for number in range(len(index)):
+        offset = index.offset_s(number)
+        yield Frame(f"{name}#{number:06d}", index.path, number, index.created_s + offset, offset)
+
+
+def _timed(frames: list[Frame], videos: dict[Path, VideoIndex], picture_times: PictureTimes | None) -> list[Frame]:
+    if picture_times is None:
+        return frames
+    pictures = [place for place, frame in enumerate(frames) if frame.source not in videos]
+    times = picture_times([frames[place].source for place in pictures])
+    for place, t_s in zip(pictures, times, strict=True):
+        frames[place] = replace(frames[place], t_s=float(t_s))
+    return frames
+
+
+def _outcome(index: int, future: Future[Picture]) -> tuple[int, Picture | BadFrame]:
+    try:
+        return index, future.result()
+    except BadFrame as error:
+        return index, error
+
+
+def _is(path: Path, suffixes: tuple[str, ...]) -> bool:
+    return path.suffix.lower() in suffixes

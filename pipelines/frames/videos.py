@@ -1,0 +1,175 @@
+"""Reading frames of a dash-cam video by number, forwards without seeking and backwards with."""
+
+import math
+import threading
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import numpy as np
+
+from pipelines.frames.types import BadFrame, Picture
+
+__all__ = ["VIDEO_SUFFIXES", "VideoIndex", "VideoReader", "index_video"]
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v")
+_FORMAT = "mp4"
+"""The one container family that is opened: playlists name files and addresses, and ffmpeg would follow them."""
+
+_EPOCH_UNSET_S = 86400.0 * 365
+"""A creation time before 1971 is a clock that was never set: 1904 and 1970 are the containers' zeros."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoIndex:
+    """The frames of one video.
+
+    Attributes:
+        path: the file.
+        pts: presentation times in `time_base_s`, increasing, one per frame.
+        key_numbers: numbers of the frames that decoding can start from.
+        time_base_s: seconds per unit of `pts`.
+        created_s: seconds since 1970-01-01 UTC of the first frame, as the container says; nan where it does not.
+    """
+
+    path: Path
+    pts: tuple[int, ...]
+    key_numbers: tuple[int, ...]
+    time_base_s: float
+    created_s: float
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+    def offset_s(self, number: int) -> float:
+        """Seconds from the first frame to frame `number`."""
+        return (self.pts[number] - self.pts[0]) * self.time_base_s
+
+
+def index_video(path: Path) -> VideoIndex:
+    """Count a video's frames without decoding them.
+
+    Raises:
+        BadFrame: the file is empty, no MP4 or MOV, cut short before its index, or without pictures.
+    """
+    with _open(path) as container:
+        stream = _video_stream(container, path)
+        found = sorted(
+            (packet.pts, packet.is_keyframe)
+            for packet in container.demux(stream)
+            if packet.pts is not None and packet.size and not packet.is_discard
+        )
+        if not found:
+            raise BadFrame("not_a_video", "the video holds no frames", path)
+        keys = tuple(number for number, (_, is_key) in enumerate(found) if is_key)
+        stated = stream.metadata.get("creation_time") or container.metadata.get("creation_time")
+        precise = container.metadata.get("com.apple.quicktime.creationdate")
+        return VideoIndex(
+            path, tuple(pts for pts, _ in found), keys, float(stream.time_base), _utc_s(precise or stated)
+        )
+
+
+class VideoReader:
+    """Frames of one video by number. One thread at a time decodes; others wait."""
+
+    def __init__(self, index: VideoIndex) -> None:
+        self._index = index
+        self._container = _open(index.path)
+        self._stream = _video_stream(self._container, index.path)
+        self._stream.thread_type = "AUTO"
+        self._decoded: Any = None
+        self._next: int | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._container.close()
+
+    def read(self, number: int) -> Picture:
+        """Frame `number`, uint8 (h, w, 3) RGB, turned upright as the container says.
+
+        Raises:
+            BadFrame: there is no such frame, or it cannot be decoded.
+        """
+        where = f"{self._index.path}#{number}"
+        if not 0 <= number < len(self._index):
+            raise BadFrame("no_such_frame", f"the video has {len(self._index)} frames", where)
+        with self._lock:
+            try:
+                frame = self._decode(number)
+            except (av.FFmpegError, ValueError, EOFError) as error:
+                self._next = None
+                raise BadFrame("damaged", f"the frame cannot be decoded ({error})", where) from error
+            if frame is None or frame.is_corrupt:
+                raise BadFrame("damaged", "the frame cannot be decoded", where)
+            return _upright(frame)
+
+    def _decode(self, number: int) -> Any | None:
+        """Decode from where we are, or from the key frame before, until frame `number`; None when it is skipped."""
+        wanted = self._index.pts[number]
+        if self._next is None or number < self._next or self._key_before(number) > self._next:
+            self._container.seek(self._index.pts[self._key_before(number)], stream=self._stream, backward=True)
+            self._decoded = self._container.decode(self._stream)
+        self._next = number + 1
+        for frame in self._decoded:
+            if frame.pts is None or frame.pts < wanted:
+                continue
+            if frame.pts == wanted:
+                return frame
+            break
+        self._next = None
+        return None
+
+    def _key_before(self, number: int) -> int:
+        place = bisect_right(self._index.key_numbers, number) - 1
+        return self._index.key_numbers[place] if place >= 0 else 0
+
+
+def _open(path: Path) -> Any:
+    try:
+        if path.stat().st_size == 0:
+            raise BadFrame("empty", "the file is empty", path)
+        container = av.open(str(path), format=_FORMAT)
+    except av.FFmpegError as error:
+        detail = f"the file is not an MP4 or MOV video, or is cut short ({error.strerror})"
+        raise BadFrame("not_a_video", detail, path) from error
+    except OSError as error:
+        raise BadFrame("unreadable", f"the file cannot be read ({error.strerror or error})", path) from error
+    return container
+
+
+def _video_stream(container: Any, path: Path) -> Any:
+    if not container.streams.video:
+        container.close()
+        raise BadFrame("not_a_video", "the file has sound but no pictures", path)
+    return container.streams.video[0]
+
+
+def _upright(frame: Any) -> Picture:
+    rgb = frame.to_ndarray(format="rgb24")
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(rgb, turns))
+
+
+def _utc_s(stated: str | None) -> float:
+    if stated is None:
+        return math.nan
+    try:
+        moment = datetime.fromisoformat(stated)
+    except ValueError:
+        return math.nan
+    seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+    return seconds if seconds > _EPOCH_UNSET_S else math.nan
