@@ -42,15 +42,15 @@ class ReportParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    lane_width_m: float = Field(3.25, gt=0)
-    road_width_m: float = Field(6.5, gt=0)
+    lane_width_m: float = Field(default=3.25, gt=0)
+    road_width_m: float = Field(default=6.5, gt=0)
     drives_on: Literal["left", "right"] = "left"
-    far_margin_m: float = Field(4.0, ge=0)
-    max_forward_m: float = Field(40.0, gt=0)
-    photo_width_px: int = Field(960, ge=320)
-    jpeg_quality: int = Field(82, ge=1, le=95)
-    document_blocks: int = Field(100, ge=0)
-    map_numbers: int = Field(40, ge=0)
+    far_margin_m: float = Field(default=4.0, ge=0)
+    max_forward_m: float = Field(default=40.0, gt=0)
+    photo_width_px: int = Field(default=960, ge=320)
+    jpeg_quality: int = Field(default=82, ge=1, le=95)
+    document_blocks: int = Field(default=100, ge=0)
+    map_numbers: int = Field(default=40, ge=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ _BLOCK_MM = 62.0
 _INK, _SOFT, _LINE, _HEAD = (27, 37, 48), (86, 98, 112), (205, 211, 218), (234, 238, 242)
 _BAR, _BAR_GROUND = (53, 97, 142), (232, 236, 240)
 _LEVELS = {"repair": (179, 38, 30), "damage": (138, 75, 0), "none": (86, 98, 112)}
-_TABLE_WIDTHS = (11, 24, 38, 52, 26, 14, 17)
+_TABLE_WIDTHS = (11, 26, 38, 50, 26, 14, 17)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Sources:
     out_dir: Path
 
 
-class _Pages(FPDF):
+class _Pages(FPDF):  # type: ignore[misc]  # the library has no types
     """A4 pages with a running foot."""
 
     def __init__(self, foot: str, lang: str) -> None:
@@ -112,7 +112,7 @@ def _title_page(
     _paragraph(pages, 6, under)
     pages.ln(2)
     _numbers(pages, content, items, lang)
-    if items:
+    if items and items[0].rank is not None:
         _first(pages, items[0], lang)
     else:
         _style(pages, 12)
@@ -348,4 +348,5 @@ def _position(item: Item, lang: str) -> str:
 
 
 def _joined(sentences: tuple[str, ...], lang: str) -> str:
-    return ("。" if lang == "ja" else ". ").join(sentences)
+    stop, gap = ("。", "") if lang == "ja" else (".", " ")
+    return gap.join(sentence.rstrip(".。") + stop for sentence in sentences)

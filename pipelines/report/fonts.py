@@ -6,7 +6,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from fontTools.ttLib import TTFont
+from matplotlib.ft2font import FT2Font
 from PIL import ImageFont
 
 from pipelines.errors import OutputError
@@ -43,5 +43,4 @@ def printable(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _letters() -> frozenset[int]:
-    with TTFont(font_path(), lazy=True) as font:
-        return frozenset(font.getBestCmap())
+    return frozenset(FT2Font(str(font_path())).get_charmap())

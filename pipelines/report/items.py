@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -13,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from pipelines.report.content import ReportContent
-from pipelines.report.words import JUDGEMENTS, STATUSES, code_of
+from pipelines.report.words import JUDGEMENTS, code_of
+from pipelines.road.status import status_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def _item(row: Mapping[str, Any], x_m: float, y_m: float, photos: Mapping[str, s
         link=_text(row.get("link")),
         road_name=_text(row.get("road_name")),
         chainage_m=_number(row.get("chainage_m")),
-        status=code_of(STATUSES, _text(row.get("status")) or "open"),
+        status=status_of(row.get("status")),
         change=_text(row.get("change")),
         note=_text(row.get("note")),
         reasons={lang: _sentences(row.get(f"reasons_{lang}")) for lang in ("ja", "en")},
@@ -183,5 +183,5 @@ def _terms(value: Any) -> tuple[tuple[str, float], ...]:
 
 
 def _sentences(value: Any) -> tuple[str, ...]:
-    parts = value if isinstance(value, (list, tuple)) else re.split(r"[\n;；]+", _text(value))
+    parts = value if isinstance(value, (list, tuple)) else _text(value).splitlines()
     return tuple(part.strip() for part in map(str, parts) if part.strip())

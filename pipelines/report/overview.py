@@ -117,6 +117,6 @@ def _svg(points: labels.Array, extent: labels.Extent, scale: float) -> labels.Ar
 
 
 def _path(shapes: Iterable[object], extent: labels.Extent, scale: float) -> str:
-    parts = [line for shape in shapes for line in labels.polylines(shape, _THIN_PX / scale)]  # type: ignore[arg-type]
+    parts = [line for shape in shapes for line in labels.polylines(shape, _THIN_PX / scale)]
     drawn = (_svg(line, extent, scale).tolist() for line in parts)
     return "".join("M" + "L".join(f"{x:g} {y:g}" for x, y in line) for line in drawn)

@@ -42,6 +42,7 @@ def page_html(content: ReportContent, photos: Mapping[str, str]) -> str:
         photos: uuid → path of its photo relative to the page.
     """
     items = items_of(content, photos)
+    ranked = [item for item in items if item.rank is not None]
     sections = sections_of(content)
     # Whatever a survey is called, it is text: everything that the template prints is escaped.
     environment = Environment(
@@ -62,8 +63,8 @@ def page_html(content: ReportContent, photos: Mapping[str, str]) -> str:
     return environment.get_template("page.html.j2").render(
         content=content,
         items=items,
-        first=items[0] if items else None,
-        following=items[1:_FIRST_ROWS],
+        first=ranked[0] if ranked else None,
+        following=ranked[1:_FIRST_ROWS],
         overview=overview_of(content, items),
         chips=_chips(items),
         counts=Counter(item.judgement for item in items),
@@ -84,9 +85,7 @@ def _resource(name: str) -> str:
 
 def _spans(languages: tuple[str, ...], texts: Mapping[str, object]) -> Markup:
     """One span a language; the page's style shows one of them."""
-    return Markup("").join(
-        Markup('<span lang="{}">{}</span>').format(lang, escape(texts[lang])) for lang in languages
-    )
+    return Markup("").join(Markup('<span lang="{}">{}</span>').format(lang, escape(texts[lang])) for lang in languages)
 
 
 def _said(languages: tuple[str, ...], key: str, **values: Any) -> Markup:

@@ -128,7 +128,7 @@ def thumbnail(path: Path, width_px: int, quality: int = 75) -> bytes:
 
 
 def thumbnails(out_dir: Path, photos: Mapping[str, str], width_px: int) -> dict[str, bytes]:
-    """uuid → its photo made small."""
+    """Uuid → its photo made small."""
     return {uuid: thumbnail(out_dir / path, width_px) for uuid, path in photos.items()}
 
 
@@ -173,9 +173,7 @@ def _enlargement(concealed: Picture, box: Box, view: View) -> None:
         return
     x1, y1, x2, y2 = _shaped(privacy.widened(box, 0.3), (corner[2] - corner[0]) / (corner[3] - corner[1]))
     crop = cv2.getRectSubPix(concealed, (math.ceil(x2 - x1), math.ceil(y2 - y1)), ((x1 + x2) / 2, (y1 + y2) / 2))
-    enlarged = Image.fromarray(crop).resize(
-        (corner[2] - corner[0], corner[3] - corner[1]), Image.Resampling.BICUBIC
-    )
+    enlarged = Image.fromarray(crop).resize((corner[2] - corner[0], corner[3] - corner[1]), Image.Resampling.BICUBIC)
     view.image.paste(enlarged, corner[:2])
     draw = ImageDraw.Draw(view.image)
     bx1, by1, bx2, _ = view.place(box)

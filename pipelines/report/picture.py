@@ -139,9 +139,7 @@ def _north(axes: Any) -> None:
     axes.annotate(
         "", (0.975, 0.96), (0.975, 0.885), xycoords="axes fraction", textcoords="axes fraction", arrowprops=style
     )
-    axes.text(
-        0.975, 0.875, "N", transform=axes.transAxes, ha="center", va="top", color=_INK, fontproperties=_font(11)
-    )
+    axes.text(0.975, 0.875, "N", transform=axes.transAxes, ha="center", va="top", color=_INK, fontproperties=_font(11))
 
 
 def _bar(axes: Any, extent: labels.Extent) -> None:
@@ -169,7 +167,9 @@ def _titles(figure: Any, content: ReportContent, lang: str) -> None:
     top = figure.text(
         left, 1 - 0.33 / height, say("map_title", lang), color=_INK, va="center", fontproperties=_font(17)
     )
-    under = f"{printable(content.survey)}　{say('surveyed', lang)} {content.date.isoformat()}　{content.summary.km:.1f} km"
+    under = (
+        f"{printable(content.survey)}　{say('surveyed', lang)} {content.date.isoformat()}　{content.summary.km:.1f} km"
+    )
     # A survey may be named with a dollar sign, which is not a formula.
     figure.text(left, 1 - 0.6 / height, under, color=_GREY, va="center", fontproperties=_font(10), parse_math=False)
     top.set_parse_math(False)

@@ -44,7 +44,7 @@ def conceal(picture: Picture, visible: Mask) -> Picture:
     cells = cv2.resize(picture, _grid(width, height), interpolation=cv2.INTER_AREA)
     hidden = cv2.resize(cv2.GaussianBlur(cells, (0, 0), 0.8), (width, height), interpolation=cv2.INTER_LINEAR)
     blended = hidden + weight[..., None] * (picture.astype(np.float32) - hidden)
-    return np.rint(blended).clip(0, 255).astype(np.uint8)
+    return np.asarray(np.rint(blended).clip(0, 255), np.uint8)
 
 
 def visible_road(camera: Camera, box: Box, params: ReportParams) -> Mask:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from pipelines.road import status
+
 Words = Mapping[str, tuple[str, str]]
 
 LANGUAGES = ("ja", "en")
@@ -31,30 +33,22 @@ DIAGNOSES: Words = {
     "": ("未診断", "not diagnosed"),
 }
 DIAGNOSIS_COLOURS: Mapping[str, str] = {"I": "#2c7fb8", "II": "#e69f00", "III": "#c2185b", "": "#9aa3ad"}
-STATUSES: Words = {
-    "open": ("未対応", "open"),
-    "planned": ("補修予定", "planned"),
-    "done": ("補修済み", "repaired"),
-    "watch": ("経過観察", "watch"),
-    "dismissed": ("対応不要", "dismissed"),
-}
+STATUSES: Words = {choice.value: (choice.ja, choice.en) for choice in status.STATUSES}
 CHANGES: Words = {
     "new": ("新規", "new"),
     "same": ("変化なし", "unchanged"),
     "worse": ("悪化", "worse"),
-    "gone": ("今回確認できず", "not found this time"),
+    "gone": ("消失（通過したが見えず）", "gone (passed, not seen)"),
+    "not_seen": ("今回通過せず", "not passed this time"),
 }
 TERMS: Words = {
-    "class": ("種別", "class"),
     "safety": ("安全性", "safety"),
     "size": ("大きさ", "size"),
     "traffic": ("交通", "traffic"),
     "growth": ("進行", "growth"),
-    "again": ("再確認", "seen again"),
     "seen_again": ("再確認", "seen again"),
-    "grown": ("進行", "grown"),
     "people": ("歩行者", "people nearby"),
-    "certainty": ("確度", "certainty"),
+    "confidence": ("検出の確かさ", "confidence"),
 }
 REASONS: Words = {
     "outside_track": ("軌跡の時間外", "outside the track's time"),

@@ -35,7 +35,7 @@ def ground_polygon(camera: Camera, forward: tuple[float, float], right: tuple[fl
 
 
 def draw_frame(camera: Camera, holes: list[tuple[str, float, float, float]], seed: int) -> np.ndarray:
-    """(h, w, 3) uint8 RGB: sky, houses with plates of sharp text, grass, a road and `holes` (class, forward, right, size)."""
+    """(h, w, 3) uint8 RGB: sky, houses with sharp text, grass, a road and `holes` on it."""
     rng = np.random.default_rng(seed)
     w, h = camera.width_px, camera.height_px
     horizon = round(camera.horizon_px(w / 2))
@@ -71,7 +71,9 @@ def draw_damage(
         steps = np.linspace(-0.5, 0.5, 9)
         jitter = rng.normal(0, 0.06, (9, 2)) * size
         turn = rng.uniform(0, np.pi) if klass in ("D20", "crack") else 0.0
-        line = np.column_stack([steps * size * (along * np.cos(turn) + 0.1), steps * size * (across + np.sin(turn) * 0.4)])
+        line = np.column_stack(
+            [steps * size * (along * np.cos(turn) + 0.1), steps * size * (across + np.sin(turn) * 0.4)]
+        )
         points = camera.to_image(line + jitter + (forward, right))
         cv2.polylines(frame, [np.rint(points).astype(np.int32)], False, (38, 36, 36), 2, cv2.LINE_AA)
 
@@ -92,7 +94,12 @@ def a_defect(i: int, line: LineString) -> dict[str, object]:
     point = line.interpolate(along)
     lon, lat = Transformer.from_crs(PLANE, 4326, always_xy=True).transform(point.x, point.y)
     judgement = "repair" if i < 9 else "damage" if i < 25 else "none"
-    terms = {"safety": 5.0 if klass == "D40" else 2.0, "size": round(2 * size, 2), "traffic": 1.5, "growth": float(i % 3 == 0)}
+    terms = {
+        "safety": 5.0 if klass == "D40" else 2.0,
+        "size": round(2 * size, 2),
+        "traffic": 1.5,
+        "growth": float(i % 3 == 0),
+    }
     return {
         "uuid": str(uuid5(NAMESPACE_URL, f"defect/{i}")),
         "rank": i + 1,
@@ -116,11 +123,15 @@ def a_defect(i: int, line: LineString) -> dict[str, object]:
         "chainage_m": along % 500,
         "offset_m": -1.2,
         "photo": "",
-        "status": ["open", "open", "planned", "done"][i % 4] if i > 2 else "open",
+        "status": ["detected", "accepted", "planned", "deferred"][i % 4],
         "change": ["new", "same", "worse", ""][i % 4],
         "note": "",
-        "reasons_ja": "車輪の通る位置にあるポットホール\n5 月の調査より大きい" if klass == "D40" else "ひび割れが広がっている",
-        "reasons_en": "A pothole in the wheel path\nLarger than in May" if klass == "D40" else "Cracks spread over the lane",
+        "reasons_ja": "車輪の通る位置にあるポットホール\n5 月の調査より大きい"
+        if klass == "D40"
+        else "ひび割れが広がっている",
+        "reasons_en": "A pothole in the wheel path\nLarger than in May"
+        if klass == "D40"
+        else "Cracks spread over the lane",
         "lat": lat,
         "lon": lon,
         "geometry": point,
@@ -183,7 +194,9 @@ def make_content(camera: Camera, n: int) -> ReportContent:
         track=line,
         crs=PLANE,
         summary=Summary(frames=612, km=line.length / 1000, rejected={"unreadable": 3, "outside_track": 11}),
-        provenance=Provenance("road-s-768", "9f8b" * 16, ("Trained on roads of five countries, none by night.",), "0.1.0"),
+        provenance=Provenance(
+            "road-s-768", "9f8b" * 16, ("Trained on roads of five countries, none by night.",), "0.1.0"
+        ),
         photos=PhotoSource(read_frame, boxes, camera),
         roads=roads,
         coverage=gpd.GeoDataFrame(geometry=[line.buffer(3.0)], crs=PLANE),

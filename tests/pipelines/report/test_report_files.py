@@ -1,0 +1,192 @@
+"""Every file of a report: what it says, that it is safe to open, and that equal input gives equal bytes."""
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pypdf
+import pytest
+from PIL import Image
+
+from pipelines.errors import OutputError
+from pipelines.report import labels
+from pipelines.report.content import PhotoSource, ReportContent
+from pipelines.report.items import items_of
+from pipelines.report.page import page_html
+from pipelines.report.write import write_report
+
+Make = Callable[[int], ReportContent]
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
+
+
+class Tags(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def without_photos(content: ReportContent) -> ReportContent:
+    return replace(content, photos=PhotoSource(content.photos.read_frame))
+
+
+def test_the_page_says_first_which_hole_and_why(report: tuple[ReportContent, Path]) -> None:
+    content, folder = report
+    page = (folder / "repair_list.html").read_text(encoding="utf-8")
+    top = page[page.index("<main") : page.index('id="list"')]
+    best = items_of(content, {})[0]
+    for said in (
+        "最初に補修する箇所",
+        "Fill this first",
+        best.reasons["ja"][0],
+        best.reasons["en"][0],
+        f"{best.lat:.6f}",
+    ):
+        assert said in top
+    ranks = re.findall(r'<article class="card" id="d-([^"]+)"', page)
+    assert ranks == [item.uuid for item in items_of(content, {})]
+
+
+def test_the_page_needs_nothing_but_its_photos(report: tuple[ReportContent, Path]) -> None:
+    _, folder = report
+    tags = Tags((folder / "repair_list.html").read_text(encoding="utf-8"))
+    sources = {image["src"] for image in tags.all("img")}
+    assert len(sources) == 30
+    assert all((folder / str(source)).is_file() for source in sources)
+    assert all(image["alt"] for image in tags.all("img"))
+    assert not tags.all("link")
+    assert all("src" not in script for script in tags.all("script"))
+    targets = {attributes.get("id") for _, attributes in tags.found}
+    assert {str(a["href"])[1:] for a in tags.all("a") if str(a["href"]).startswith("#")} <= targets
+
+
+def test_hostile_names_stay_text(content_of: Make) -> None:
+    content = without_photos(content_of(2))
+    defects = content.defects.copy()
+    for column in (
+        "road_name",
+        "link",
+        "note",
+        "status",
+        "class",
+        "reasons_ja",
+        "reasons_en",
+        "uuid",
+        "judgement",
+        "change",
+    ):
+        defects[column] = HOSTILE
+    sections = content.sections.assign(section=HOSTILE, link=HOSTILE)
+    plain, attacked = (
+        Tags(page_html(c, {})) for c in (content, replace(content, survey=HOSTILE, defects=defects, sections=sections))
+    )
+    assert len(attacked.all("script")) == len(plain.all("script")) == 1
+    assert not attacked.all("img")
+    assert not any(key.startswith("on") for _, attributes in attacked.found for key in attributes)
+
+
+@pytest.mark.parametrize("n", [0, 2000])
+def test_a_page_holds_no_defect_and_two_thousand(content_of: Make, n: int) -> None:
+    page = page_html(without_photos(content_of(n)), {})
+    assert page.count('<article class="card"') == n
+    assert len(page) < 20_000_000
+    assert ("No damage was found" in page) == (n == 0)
+
+
+def test_a_survey_without_defects_sections_or_track_still_gives_every_file(content_of: Make, tmp_path: Path) -> None:
+    content = content_of(0)
+    bare = replace(content, sections=content.sections.iloc[:0], track=None, roads=None, coverage=None)
+    assert all(path.stat().st_size > 2000 for path in write_report(bare, tmp_path))
+
+
+def test_equal_content_gives_equal_bytes(content_of: Make, tmp_path: Path) -> None:
+    first, second = (write_report(content_of(3), tmp_path / name) for name in "ab")
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
+
+
+def test_progress_ends_at_its_total_and_never_falls(content_of: Make, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    write_report(content_of(2), tmp_path, lambda done, total: told.append((done, total)))
+    assert told == [(step, 8) for step in range(1, 9)]
+
+
+def test_the_workbook_has_real_numbers_dates_and_a_list_of_states(report: tuple[ReportContent, Path]) -> None:
+    content, folder = report
+    book = openpyxl.load_workbook(folder / "repair_list.xlsx")
+    assert len(book.sheetnames) == 6
+    sheet = book["Road repair list (en)"]
+    head = {cell.value: cell.column for cell in sheet[4]}
+    best = items_of(content, {})[0]
+    assert sheet.cell(5, head["Rank"]).value == 1
+    assert sheet.cell(5, head["Latitude"]).value == pytest.approx(best.lat)
+    assert isinstance(sheet.cell(5, head["Last seen"]).value, datetime)
+    assert sheet.freeze_panes == "B5"
+    assert sheet.auto_filter.ref.startswith("A4:")
+    assert len(sheet._images) == 30
+    (rule,) = sheet.data_validations.dataValidation
+    assert "Planned" in rule.formula1
+    assert str(rule.sqref).startswith(sheet.cell(5, head["Status"]).coordinate)
+
+
+def test_text_that_looks_like_a_formula_stays_text(content_of: Make, tmp_path: Path) -> None:
+    content = without_photos(content_of(1))
+    evil = "=cmd|' /C calc'!A0"
+    write_report(replace(content, survey=evil, defects=content.defects.assign(note=evil, road_name=evil)), tmp_path)
+    book = openpyxl.load_workbook(tmp_path / "repair_list.xlsx")
+    cells = [cell for sheet in book for row in sheet.iter_rows() for cell in row]
+    assert sum(cell.value == evil for cell in cells) == 4
+    assert not any(cell.data_type == "f" for cell in cells)
+
+
+@pytest.mark.parametrize(("lang", "said"), [("ja", "ポットホール"), ("en", "pothole")])
+def test_the_document_is_a4_and_its_words_can_be_searched(
+    report: tuple[ReportContent, Path], lang: str, said: str
+) -> None:
+    pages = pypdf.PdfReader(report[1] / f"repair_list_{lang}.pdf").pages
+    assert [round(float(v)) for v in pages[0].mediabox[2:]] == [595, 842]
+    assert said in pages[0].extract_text()
+    assert sum(len(page.images) for page in pages) >= 31
+
+
+def test_letters_the_font_lacks_are_marked_not_dropped(
+    content_of: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_report(replace(without_photos(content_of(1)), survey="Straße 🚧 $x$"), tmp_path)
+    text = pypdf.PdfReader(tmp_path / "repair_list_en.pdf").pages[0].extract_text()
+    assert "〓" in text
+    assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
+
+
+def test_the_map_shows_numbers_and_the_worst_section_in_its_colour(report: tuple[ReportContent, Path]) -> None:
+    with Image.open(io.BytesIO((report[1] / "map_en.png").read_bytes())) as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    for colour in ((0xC2, 0x18, 0x5B), (0xE6, 0x9F, 0x00), (0x2C, 0x7F, 0xB8), (0xB3, 0x26, 0x1E)):
+        assert (np.abs(pixels - colour).sum(axis=2) < 12).sum() > 100
+
+
+def test_marks_at_one_place_are_spread_apart() -> None:
+    extent = labels.Extent(0, 0, 1000, 1000)
+    placed = labels.spread(np.full((20, 2), 500.0), 10.0, extent)
+    gaps = np.hypot(*(placed[:, None] - placed[None]).transpose(2, 0, 1)) + 1e9 * np.eye(20)
+    assert gaps.min() >= 20.0
+    assert placed[0].tolist() == [500.0, 500.0]
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_one_line(content_of: Make, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file stands here")
+    with pytest.raises(OutputError, match="cannot be written") as caught:
+        write_report(content_of(0), tmp_path / "out")
+    assert "\n" not in str(caught.value)
