@@ -13,7 +13,7 @@ OKABE_ITO = {
     "green": "#009e73",
     "yellow": "#f0e442",
     "blue": "#0072b2",
-    "vermillion": "#d55e00",
+    "vermilion": "#d55e00",
     "purple": "#cc79a7",
     "grey": "#999999",
 }
@@ -25,7 +25,7 @@ POLYGON_SHAPES = ("solid", "f_diagonal", "b_diagonal", "horizontal", "vertical",
 SHAPES: dict[Kind, tuple[str, ...]] = {"point": POINT_SHAPES, "line": LINE_SHAPES, "polygon": POLYGON_SHAPES}
 """QGIS's names of markers, pen styles and brush styles, most distinct first."""
 
-_ORDER = ("vermillion", "blue", "orange", "green", "purple", "sky", "yellow", "grey")
+_ORDER = ("vermilion", "blue", "orange", "green", "purple", "sky", "yellow", "grey")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 
@@ -48,7 +48,7 @@ class Symbol:
     size_m: float = 3.0
     min_mm: float = 2.4
     max_mm: float = 6.0
-    outline: str = "#ffffff"
+    outline: str = "#222222"
     opacity: float = 1.0
 
     def __post_init__(self) -> None:
@@ -66,4 +66,7 @@ def distinct(kind: Kind, count: int) -> list[Symbol]:
     if count > len(_ORDER):
         raise ValueError(f"no more than {len(_ORDER)} classes can be told apart, not {count}")
     symbols = [Symbol(colour, shapes[k % len(shapes)]) for k, colour in enumerate(colours)]
-    return [replace(one, size_m=2.5, min_mm=0.7, max_mm=2.0) for one in symbols] if kind == "line" else symbols
+    if kind == "line":
+        return [replace(one, size_m=2.5, min_mm=0.7, max_mm=2.0) for one in symbols]
+    # A hatched area ends where its outline of the same colour does; a pale marker needs a dark one.
+    return [replace(one, outline=one.colour) for one in symbols] if kind == "polygon" else symbols
