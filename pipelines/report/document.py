@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from fpdf import FPDF
@@ -19,12 +18,12 @@ from pipelines.report.content import ReportContent
 from pipelines.report.fonts import font_path, printable
 from pipelines.report.items import Item, SectionItem, fixed, items_of, sections_of
 from pipelines.report.limits import limits_of, made_by
-from pipelines.report.photo import thumbnail
 
 _FAMILY = "IPAexGothic"
 _PAGE_MM, _MARGIN_MM = 210.0, 14.0
 _INNER_MM = _PAGE_MM - 2 * _MARGIN_MM
-_PHOTO_MM, _PHOTO_PX = 82.0, 720
+PHOTO_PX = 640
+_PHOTO_MM = 82.0
 _BLOCK_MM = 62.0
 _INK, _SOFT, _LINE, _HEAD = (27, 37, 48), (86, 98, 112), (205, 211, 218), (234, 238, 242)
 _BAR, _BAR_GROUND = (53, 97, 142), (232, 236, 240)
@@ -34,11 +33,10 @@ _TABLE_WIDTHS = (11, 26, 38, 50, 26, 14, 17)
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a document is made from besides its content: map as PNG, photos' paths and where they lie."""
+    """What a document is made from besides its content: the map as PNG, and uuid → photo as a small JPEG."""
 
     map_png: bytes
-    photos: Mapping[str, str]
-    out_dir: Path
+    photos: Mapping[str, bytes]
 
 
 class _Pages(FPDF):  # type: ignore[misc]  # the library has no types
@@ -70,7 +68,7 @@ def document(content: ReportContent, sources: Sources, lang: str) -> bytes:
     """
     # fontTools reports every table it drops while it cuts the font down: news for its own developers.
     logging.getLogger("fontTools").setLevel(logging.ERROR)
-    items, sections = items_of(content, sources.photos), sections_of(content)
+    items, sections = items_of(content, {}), sections_of(content)
     pages = _pages(content, lang)
     _title_page(pages, content, (items, sections), sources.map_png, lang)
     _table(pages, items, lang)
@@ -231,8 +229,8 @@ def _block(pages: FPDF, item: Item, sources: Sources, lang: str) -> None:
     _rule(pages, top)
     left = _MARGIN_MM + _PHOTO_MM + 5
     if item.uuid in sources.photos:
-        small = thumbnail(sources.out_dir / sources.photos[item.uuid], _PHOTO_PX, 78)
-        pages.image(io.BytesIO(small), _MARGIN_MM, top + 3, _PHOTO_MM, _BLOCK_MM - 12, keep_aspect_ratio=True)
+        small = io.BytesIO(sources.photos[item.uuid])
+        pages.image(small, _MARGIN_MM, top + 3, _PHOTO_MM, _BLOCK_MM - 12, keep_aspect_ratio=True)
     else:
         pages.set_xy(_MARGIN_MM, top + 20)
         _style(pages, 9, _SOFT)

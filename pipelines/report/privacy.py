@@ -40,11 +40,10 @@ def conceal(picture: Picture, visible: Mask) -> Picture:
     feather = max(2, round(_FEATHER_SHARE * width))
     size = (2 * feather + 1, 2 * feather + 1)
     inner = cv2.erode(visible.astype(np.uint8), np.ones(size, np.uint8), borderValue=1)
-    weight = cv2.blur(inner.astype(np.float32), size, borderType=cv2.BORDER_REPLICATE) * visible
+    weight = cv2.blur(inner.astype(np.float32), size, borderType=cv2.BORDER_REPLICATE) * visible.astype(np.float32)
     cells = cv2.resize(picture, _grid(width, height), interpolation=cv2.INTER_AREA)
     hidden = cv2.resize(cv2.GaussianBlur(cells, (0, 0), 0.8), (width, height), interpolation=cv2.INTER_LINEAR)
-    blended = hidden + weight[..., None] * (picture.astype(np.float32) - hidden)
-    return np.asarray(np.rint(blended).clip(0, 255), np.uint8)
+    return np.asarray(cv2.blendLinear(picture, hidden, weight, 1 - weight), np.uint8)
 
 
 def visible_road(camera: Camera, box: Box, params: ReportParams) -> Mask:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from pipelines.errors import OutputError
 from pipelines.report.content import Progress, ReportContent
-from pipelines.report.document import Sources, document
+from pipelines.report.document import PHOTO_PX, Sources, document
 from pipelines.report.items import items_of
 from pipelines.report.page import page_html
-from pipelines.report.photo import write_photos
+from pipelines.report.photo import thumbnails, write_photos
 from pipelines.report.picture import map_png
 from pipelines.report.sheet import workbook
 
@@ -68,8 +69,13 @@ def _files(content: ReportContent, photos: dict[str, str], out_dir: Path) -> lis
     def plot(lang: str) -> bytes:
         return map_png(content, items_of(content, photos), lang)
 
+    @cache
+    def small() -> dict[str, bytes]:
+        shown = [item.uuid for item in items_of(content, photos) if item.photo][: content.params.document_blocks]
+        return thumbnails(out_dir, {uuid: photos[uuid] for uuid in shown}, PHOTO_PX)
+
     def print_out(lang: str) -> bytes:
-        return document(content, Sources((out_dir / map_name(lang)).read_bytes(), photos, out_dir), lang)
+        return document(content, Sources((out_dir / map_name(lang)).read_bytes(), small()), lang)
 
     return [
         *((map_name(lang), lambda lang=lang: plot(lang)) for lang in content.languages),
