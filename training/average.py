@@ -19,13 +19,13 @@ class RunningAverage:
         self.steps = 0
         self.state = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
-    @torch.no_grad()
     def update(self, network: nn.Module) -> None:
         """Take one step of the network into the average."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        for name, tensor in cast(dict[str, Tensor], network.state_dict()).items():
-            if tensor.is_floating_point():
-                self.state[name].lerp_(tensor, 1 - decay)
-            else:
-                self.state[name].copy_(tensor)
+        with torch.no_grad():
+            for name, tensor in cast(dict[str, Tensor], network.state_dict()).items():
+                if tensor.is_floating_point():
+                    self.state[name].lerp_(tensor, 1 - decay)
+                else:
+                    self.state[name].copy_(tensor)

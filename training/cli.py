@@ -5,42 +5,52 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import Any, get_args
 
 import click
 from tqdm import tqdm
 
 from models.detector import open_detector
+from models.types import BackendName, PrecisionName
+from training.errors import TrainingError
 from training.evaluate import as_text, figures_of, judge_all
 from training.judge import rounded
 from training.prepare import summarise
 from training.publish import ExportRequest, publish
 from training.recipe import Recipe, read_recipe
-from training.sources.catalogue import find_source, read_catalogue
-from training.sources.samples import Sample, load_samples
+from training.sources.catalogue import read_catalogue
+from training.sources.samples import Sample, Sets
 
 __all__ = ["evaluate", "export", "prepare", "train"]
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
-with_data = click.option("--data", type=FOLDER, required=True, help="Directory that the catalogue's paths are below.")
 with_recipe = click.option("--recipe", default=None, help="A recipe file; by default the built-in one of the task.")
-with_catalogue = click.option(
-    "--catalogue", type=FILE, default=None, help="Data sets of your own, added to the built-in."
-)
 with_json = click.option("--json", "json_path", type=FILE, default=None, help="Also write the figures to this file.")
+
+
+def with_sets(verb: Callable[..., None]) -> Callable[..., None]:
+    """Options that say where labelled pictures are; the verb gets them as one argument, `sets`."""
+
+    @click.option("--data", type=FOLDER, required=True, help="Directory that the catalogue's paths are below.")
+    @click.option("--catalogue", type=FILE, default=None, help="Data sets of your own, added to the built-in.")
+    @wraps(verb)
+    def with_one_argument(data: Path, catalogue: Path | None, **others: object) -> None:
+        verb(sets=Sets(read_catalogue(catalogue), data), **others)
+
+    return with_one_argument
 
 
 @click.command()
 @click.argument("task")
-@with_data
 @with_recipe
-@with_catalogue
 @with_json
-def prepare(task: str, data: Path, recipe: str | None, catalogue: Path | None, json_path: Path | None) -> None:
+@with_sets
+def prepare(task: str, recipe: str | None, json_path: Path | None, sets: Sets) -> None:
     """Check the data sets that TASK's recipe wants: present, readable, what they label, no picture on both sides."""
-    what = read_recipe(recipe or task)
-    summary = summarise(what, read_catalogue(catalogue), data)
+    summary = summarise(read_recipe(recipe or task), sets)
     click.echo(json.dumps(summary, indent=2, ensure_ascii=False))
     if json_path is not None:
         _write_json(json_path, summary)
@@ -48,98 +58,89 @@ def prepare(task: str, data: Path, recipe: str | None, catalogue: Path | None, j
 
 @click.command()
 @click.argument("task")
-@with_data
 @click.option("--base", type=FILE, required=True, help="Plain state dict to start from.")
 @click.option("--out", type=FOLDER, required=True, help="The run's folder; an interrupted run in it goes on.")
 @with_recipe
-@with_catalogue
-def train(task: str, data: Path, base: Path, out: Path, recipe: str | None, catalogue: Path | None) -> None:
+@with_sets
+def train(task: str, base: Path, out: Path, recipe: str | None, sets: Sets) -> None:
     """Teach TASK's network: a checkpoint and a line of the log after every epoch."""
     # Torch takes seconds to import and is no part of the base installation.
-    from training.fit import fit  # noqa: PLC0415
+    with needing_torch():
+        from training.fit import fit  # noqa: PLC0415
 
     what = read_recipe(recipe or task)
-    samples = _training_samples(what, data, catalogue)
     with _bar("epochs") as progress:
-        fit(what, samples, base, out, progress)
+        fit(what, _training_samples(what, sets), base, out, progress)
 
 
 @click.command()
 @click.argument("task")
 @click.option("--run", type=FOLDER, required=True, help="The run's folder, as given to `train --out`.")
-@with_data
 @click.option("--out", type=FOLDER, required=True, help="The model's folder: model.onnx and card.yaml.")
 @with_recipe
-@with_catalogue
-def export(task: str, run: Path, data: Path, out: Path, recipe: str | None, catalogue: Path | None) -> None:
+@with_sets
+def export(task: str, run: Path, out: Path, recipe: str | None, sets: Sets) -> None:
     """Write a run's averaged weights as ONNX, choose thresholds on validation pictures, and write the card."""
-    from training.export import export_onnx  # noqa: PLC0415
-    from training.fit import CHECKPOINT, load_checkpoint  # noqa: PLC0415
+    with needing_torch():
+        from training.export import export_onnx  # noqa: PLC0415
+        from training.fit import CHECKPOINT, load_checkpoint  # noqa: PLC0415
 
-    what = read_recipe(recipe or task)
-    content = load_checkpoint(run / CHECKPOINT)
+    what, checkpoint = read_recipe(recipe or task), run / CHECKPOINT
+    content = load_checkpoint(checkpoint)
     request = ExportRequest(
-        checkpoint=run / CHECKPOINT,
+        checkpoint=checkpoint,
         recipe=what,
-        catalogue=read_catalogue(catalogue),
-        data=data,
+        sets=sets,
         out=out,
-        trained={name: len(some) for name, some in _training_samples(what, data, catalogue).items()},
+        trained={name: len(some) for name, some in _training_samples(what, sets).items()},
         machine=f"{content['machine']}, {content['precision']}",
-        made_on=datetime.datetime.fromtimestamp((run / CHECKPOINT).stat().st_mtime, datetime.UTC).date(),
+        made_on=datetime.datetime.fromtimestamp(checkpoint.stat().st_mtime, datetime.UTC).date(),
     )
     card = publish(request, export_onnx)
     for name, figures in card.metrics.items():
-        if name in request.catalogue:
+        if name in sets.catalogue:
             click.echo(as_text(name, figures))
 
 
 @click.command()
 @click.argument("task")
 @click.argument("dataset", nargs=-1, required=True)
-@with_data
 @click.option("--split", default="val", show_default=True, help="Which split of the data sets.")
 @click.option("--model", type=FOLDER, default=None, help="A model's folder; by default the one shipped for TASK.")
-@click.option("--backend", default="auto", show_default=True, help="auto, openvino, onnx or torch.")
-@click.option("--precision", default="auto", show_default=True, help="auto, f32 or bf16.")
-@with_catalogue
+@click.option("--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(get_args(PrecisionName)), default="auto", show_default=True)
 @with_json
-def evaluate(  # noqa: PLR0913 - one argument an option of the command line
-    task: str,
-    dataset: tuple[str, ...],
-    data: Path,
-    split: str,
-    model: Path | None,
-    backend: str,
-    precision: str,
-    catalogue: Path | None,
-    json_path: Path | None,
-) -> None:
+@with_sets
+def evaluate(task: str, dataset: tuple[str, ...], json_path: Path | None, sets: Sets, **how: Any) -> None:
     """Print how well TASK's model does on labelled pictures of each DATASET (a name of the catalogue)."""
-    known = read_catalogue(catalogue)
-    detector = open_detector(model or task, backend=backend, precision=precision)  # type: ignore[arg-type]
+    detector = open_detector(how["model"] or task, backend=how["backend"], precision=how["precision"])
     try:
         with _bar("pictures") as progress:
-            judged = judge_all(detector, dataset, known, data, detector.card.class_names, split, progress)
+            judged = judge_all(detector, dataset, sets, how["split"], progress)
     finally:
         detector.close()
     thresholds = detector.card.thresholds.score
-    figures = {name: rounded(figures_of(one, thresholds, find_source(known, name))) for name, one in judged.items()}
+    figures = {name: rounded(figures_of(one, thresholds, sets.source(name))) for name, one in judged.items()}
     for name, one in figures.items():
         click.echo(as_text(name, one))
     if json_path is not None:
-        _write_json(
-            json_path, {"model": detector.card.sha256, "runtime": str(detector.runtime), "split": split, **figures}
-        )
+        made_by = {"model": detector.card.sha256, "runtime": str(detector.runtime), "split": how["split"]}
+        _write_json(json_path, {**made_by, **figures})
 
 
-def _training_samples(recipe: Recipe, data: Path, catalogue: Path | None) -> dict[str, list[Sample]]:
-    known = read_catalogue(catalogue)
+@contextmanager
+def needing_torch() -> Iterator[None]:
+    """Say what to install where an import needs what the base installation has not."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        remedy = "Install it with `pip install 'michisora[train]'`."
+        raise TrainingError(f"training needs {error.name}, which is not installed", remedy=remedy) from error
+
+
+def _training_samples(recipe: Recipe, sets: Sets) -> dict[str, list[Sample]]:
     shares = {name: share for stage in recipe.stages for name, share in stage.sources.items()}
-    return {
-        name: load_samples(name, find_source(known, name), data, share.split, recipe.classes)
-        for name, share in shares.items()
-    }
+    return {name: sets.samples(name, share.split, recipe.classes) for name, share in shares.items()}
 
 
 @contextmanager

@@ -1,14 +1,13 @@
 """Figures of a detector on the data sets of the catalogue: needs no torch, runs what is shipped."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from models.detector import Detector
 from training.judge import Judged, class_figures, look
 from training.road import POTHOLE, road_figures
-from training.sources.catalogue import Source, find_source
-from training.sources.samples import load_samples
+from training.sources.catalogue import Source
+from training.sources.samples import Sets
 
 __all__ = ["as_text", "figures_of", "judge_all"]
 
@@ -18,16 +17,14 @@ Progress = Callable[[int, int], None]
 def judge_all(
     detector: Detector,
     names: Sequence[str],
-    catalogue: Mapping[str, Source],
-    data: Path,
-    classes: Sequence[str],
+    sets: Sets,
     split: str = "val",
     progress: Progress | None = None,
 ) -> dict[str, Judged]:
     """What the detector sees in one split of each data set, beside its truth."""
-    sets = {name: load_samples(name, find_source(catalogue, name), data, split, classes) for name in names}
-    total, done, judged = sum(len(one) for one in sets.values()), 0, {}
-    for name, samples in sets.items():
+    pictures = {name: sets.samples(name, split, detector.card.class_names) for name in names}
+    total, done, judged = sum(len(one) for one in pictures.values()), 0, {}
+    for name, samples in pictures.items():
         before = done
         report = None if progress is None else lambda n, _, start=before: progress(start + n, total)
         judged[name] = look(detector, samples, report)

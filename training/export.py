@@ -25,7 +25,7 @@ __all__ = ["OPSET", "export_onnx", "recipe_of"]
 OPSET = 17
 STRIDE = 32
 SMALLEST_HALVED = 1024
-"""Tensors with fewer numbers stay in single precision: biases and anchors weigh nothing, and rounding them shifts all."""
+"""Tensors with fewer numbers stay in single precision: biases and anchors are few, and rounding them shifts all."""
 
 
 def recipe_of(checkpoint: Path) -> Recipe:

@@ -47,7 +47,7 @@ def fit(
     samples: Mapping[str, Sequence[Sample]],
     base: Path,
     out: Path,
-    progress: Progress = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Path:
     """Teach the recipe's network, from `base` or from the checkpoint in `out`; returns the path of the checkpoint.
 
@@ -72,7 +72,8 @@ def fit(
         run.done += 1
         _save(run, out / CHECKPOINT)
         _log(out / LOG, row)
-        progress(run.done, len(schedule))
+        if progress is not None:
+            progress(run.done, len(schedule))
     return out / CHECKPOINT
 
 

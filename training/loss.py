@@ -10,7 +10,7 @@ from ultralytics.utils.loss import v8DetectionLoss
 __all__ = ["LabelledClassLoss", "MaskedCrossEntropy"]
 
 
-class MaskedCrossEntropy(nn.Module):
+class MaskedCrossEntropy(nn.Module):  # type: ignore[misc]
     """Binary cross entropy per anchor and class, zero (in value and gradient) where a class is not labelled."""
 
     def __init__(self) -> None:

@@ -2,19 +2,19 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from training.errors import SourceError
 from training.recipe import Recipe
-from training.sources.catalogue import Source, find_source
-from training.sources.samples import Sample, load_samples
+from training.sources.catalogue import Source
+from training.sources.samples import Sample, Sets
 
 __all__ = ["summarise"]
 
 
-def summarise(recipe: Recipe, catalogue: Mapping[str, Source], data: Path) -> dict[str, Any]:
+def summarise(recipe: Recipe, sets: Sets) -> dict[str, Any]:
     """What each data set of a recipe holds: pictures, boxes a class, pictures that label each class, known faults.
 
     Raises:
@@ -23,15 +23,12 @@ def summarise(recipe: Recipe, catalogue: Mapping[str, Source], data: Path) -> di
     shares = {name: share.split for stage in recipe.stages for name, share in stage.sources.items()}
     judged_by = recipe.card.validation if recipe.card else ()
     wanted = [*shares.items(), *((name, "val") for name in judged_by)]
-    sets = {
-        (name, split): load_samples(name, find_source(catalogue, name), data, split, recipe.classes)
-        for name, split in wanted
-    }
-    learned = [one for (name, split), some in sets.items() if split != "val" for one in some]
-    _refuse_leaks(learned, [one for (_, split), some in sets.items() if split == "val" for one in some])
+    pictures = {(name, split): sets.samples(name, split, recipe.classes) for name, split in wanted}
+    learned = [one for (name, split), some in pictures.items() if split != "val" for one in some]
+    _refuse_leaks(learned, [one for (_, split), some in pictures.items() if split == "val" for one in some])
     return {
-        f"{name}/{split}": _describe(samples, recipe.classes, find_source(catalogue, name))
-        for (name, split), samples in sets.items()
+        f"{name}/{split}": _describe(samples, recipe.classes, sets.source(name))
+        for (name, split), samples in pictures.items()
     }
 
 

@@ -1,10 +1,9 @@
 """From a checkpoint to a model folder: weights, thresholds chosen on validation pictures, figures, card."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from models.card import ModelCard, Thresholds, TrainingSource, sha256_of, write_card
 from models.detector import open_detector
@@ -12,7 +11,8 @@ from training.errors import RecipeError
 from training.evaluate import figures_of, judge_all
 from training.judge import Judged, choose_threshold, rounded
 from training.recipe import CardPart, Recipe
-from training.sources.catalogue import Source, find_source
+from training.sources.catalogue import Source
+from training.sources.samples import Sets
 
 __all__ = ["ExportRequest", "publish"]
 
@@ -21,22 +21,21 @@ UNCHOSEN = 0.25
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is published: a `checkpoint`, by which `recipe`, judged on the sets of `catalogue` below `data`, to `out`.
+    """What is published: a `checkpoint`, by which `recipe`, judged on `sets`, to `out`.
 
     `trained` counts the pictures each data set gave, `made_on` is the date on the card, `machine` what it ran on.
     """
 
     checkpoint: Path
     recipe: Recipe
-    catalogue: Mapping[str, Source]
-    data: Path
+    sets: Sets
     out: Path
     trained: Mapping[str, int]
     machine: str
     made_on: datetime.date
 
 
-def publish(request: ExportRequest, write_weights: Any) -> ModelCard:
+def publish(request: ExportRequest, write_weights: Callable[[Path, Path], Path]) -> ModelCard:
     """Write weights and card; returns the card.
 
     Args:
@@ -57,13 +56,11 @@ def publish(request: ExportRequest, write_weights: Any) -> ModelCard:
     # Thresholds and figures come from the folder as it is shipped: its own weights, decoding and suppression.
     with_scores = open_detector(request.out, precision="f32")
     try:
-        judged = judge_all(with_scores, part.validation, request.catalogue, request.data, request.recipe.classes)
+        judged = judge_all(with_scores, part.validation, request.sets)
     finally:
         with_scores.close()
     thresholds = _thresholds(request.recipe.classes, part, judged)
-    figures = {
-        name: figures_of(one, thresholds.score, find_source(request.catalogue, name)) for name, one in judged.items()
-    }
+    figures = {name: figures_of(one, thresholds.score, request.sets.source(name)) for name, one in judged.items()}
     command = f"michisora evaluate {request.recipe.task} {' '.join(part.validation)} --data DATA --precision f32"
     metrics = {"command": command, "split": "val", "machine": request.machine, **rounded(figures)}
     card = card.model_copy(update={"thresholds": thresholds, "metrics": metrics})
@@ -95,7 +92,7 @@ def _card(request: ExportRequest, part: CardPart, digest: str, thresholds: Thres
         input=part.input,
         suppression=part.suppression,
         thresholds=thresholds,
-        training=[_source(name, request.catalogue, n) for name, n in request.trained.items()],
+        training=[_source(request.sets.source(name), n) for name, n in request.trained.items()],
         metrics={},
         limits=list(part.limits),
         made_on=request.made_on.isoformat(),
@@ -103,7 +100,6 @@ def _card(request: ExportRequest, part: CardPart, digest: str, thresholds: Thres
     )
 
 
-def _source(name: str, catalogue: Mapping[str, Source], n: int) -> TrainingSource:
-    source = find_source(catalogue, name)
+def _source(source: Source, n: int) -> TrainingSource:
     credit = f"{source.url} ({source.attribution})" if source.attribution else source.url
     return TrainingSource(name=source.title, licence=source.licence, source=credit, n=n)

@@ -1,6 +1,6 @@
 """A labelled picture, and the readers of the layouts that data sets come in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.errors import SourceError
-from training.sources.catalogue import Source
+from training.sources.catalogue import Source, find_source
 from training.sources.voc import read_voc
 from training.sources.yolo import read_yolo
 
-__all__ = ["Sample", "load_samples"]
+__all__ = ["Sample", "Sets", "load_samples"]
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -38,6 +38,22 @@ class Sample:
     class_id: NDArray[np.int16]
     labelled: NDArray[np.bool_]
     blank: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """The data sets of a `catalogue`, as they lie below the directory `data`."""
+
+    catalogue: Mapping[str, Source]
+    data: Path
+
+    def source(self, name: str) -> Source:
+        """The catalogue's entry of that name; an unknown name is refused with the nearest known one."""
+        return find_source(self.catalogue, name)
+
+    def samples(self, name: str, split: str, classes: Sequence[str]) -> list[Sample]:
+        """All labelled pictures of one split, as `load_samples` gives them."""
+        return load_samples(name, self.source(name), self.data, split, classes)
 
 
 def load_samples(name: str, source: Source, data: Path, split: str, classes: Sequence[str]) -> list[Sample]:

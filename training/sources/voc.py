@@ -30,6 +30,8 @@ def read_voc(path: Path) -> list[tuple[str, Box]]:
         raise SourceError("the annotation is missing", where=path, remedy=remedy) from error
     except (ParseError, DefusedXmlException) as error:
         raise SourceError(f"the annotation cannot be read ({error})", where=path) from error
+    if root is None:
+        raise SourceError("the annotation is empty", where=path)
     width, height = (_number(root, f"size/{side}", path) for side in ("width", "height"))
     boxes = []
     for item in root.iter("object"):
