@@ -1,0 +1,169 @@
+"""A track as a function of time."""
+
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+from pyproj import CRS
+from shapely import LineString
+
+from geo.errors import TrackError
+from geo.track.path import PathStates
+from geo.track.poses import Array, Poses, heading_of
+
+STEP_S = 0.25
+MAX_STEPS_PER_GAP = 256
+STANDING_MPS = 0.5
+UNKNOWN_HEADING_SD_DEG = 180.0 / np.sqrt(3.0)
+
+
+class States(Protocol):
+    """What a trajectory is made of: the vehicle's position and velocity, and their covariance, at any time."""
+
+    @property
+    def t_s(self) -> Array:
+        """Strictly increasing times of the nodes, float64 (n,), n ≥ 2."""
+
+    def at(self, t_s: Array) -> tuple[Array, Array]:
+        """Mean (n, 4) ``[x_m, y_m, vx_mps, vy_mps]`` and covariance (n, 4, 4) at times within or near the nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Travel:
+    """The track finely sampled in time: position (n, 2), heading held while standing, travelled distance."""
+
+    t_s: Array
+    xy_m: Array
+    heading_deg: Array
+    heading_sd_deg: Array
+    distance_m: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """Where the vehicle was at any time, in a plane CRS.
+
+    Attributes:
+        crs: the plane CRS of ``x_m`` (east) and ``y_m`` (north).
+        states: position and velocity as a function of time.
+        latency_sd_s: how well the receiver's clock and the frames' clock agree, s; it counts along the road.
+        extrapolate_s: how far beyond the first and the last fix a pose is still `valid`.
+    """
+
+    crs: CRS
+    states: States
+    travel: _Travel
+    latency_sd_s: float = 0.0
+    extrapolate_s: float = 1.0
+
+    @classmethod
+    def of(cls, crs: CRS, states: States, *, latency_sd_s: float = 0.0, extrapolate_s: float = 1.0) -> Self:
+        """A trajectory from its states."""
+        return cls(crs, states, _travel(states), latency_sd_s, extrapolate_s)
+
+    @classmethod
+    def from_path(
+        cls, t_s: npt.ArrayLike, x_m: npt.ArrayLike, y_m: npt.ArrayLike, *, crs: CRS, sd_m: float = 0.0
+    ) -> Self:
+        """A true or surveyed track through given points.
+
+        Args:
+            t_s: strictly increasing seconds, (n,), n ≥ 2.
+            x_m: metres east in `crs`, (n,).
+            y_m: metres north, (n,).
+            crs: the plane CRS.
+            sd_m: standard deviation of the points per axis, m.
+        """
+        return cls.of(crs, PathStates.through(t_s, x_m, y_m, sd_m))
+
+    @property
+    def start_s(self) -> float:
+        """Time of the first node."""
+        return float(self.states.t_s[0])
+
+    @property
+    def end_s(self) -> float:
+        """Time of the last node."""
+        return float(self.states.t_s[-1])
+
+    @property
+    def length_m(self) -> float:
+        """Travelled distance from the first node to the last."""
+        return float(self.travel.distance_m[-1])
+
+    def at(self, t_s: npt.ArrayLike) -> Poses:
+        """The poses at `t_s`, (n,) seconds, in any order; not `valid` and nan where the track does not reach."""
+        asked = np.atleast_1d(np.asarray(t_s, float))
+        valid = np.isfinite(asked)
+        valid[valid] = (asked[valid] >= self.start_s - self.extrapolate_s) & (
+            asked[valid] <= self.end_s + self.extrapolate_s
+        )
+        out = np.full((6, len(asked)), np.nan)
+        if valid.any():
+            out[:, valid] = self._poses(asked[valid])
+        return Poses(asked, *out, valid=valid)
+
+    def distance_m(self, t_s: npt.ArrayLike) -> Array:
+        """Distance travelled since the first node at `t_s` (n,); it never shrinks, and stays at its end beyond it."""
+        return np.interp(np.atleast_1d(np.asarray(t_s, float)), self.travel.t_s, self.travel.distance_m)
+
+    def time_at(self, distance_m: npt.ArrayLike) -> Array:
+        """When the vehicle first reached `distance_m` (n,); nan beyond the track's length."""
+        asked = np.atleast_1d(np.asarray(distance_m, float))
+        first = np.diff(self.travel.distance_m, prepend=-1.0) > 0
+        times = np.interp(asked, self.travel.distance_m[first], self.travel.t_s[first])
+        return np.where((asked >= 0) & (asked <= self.length_m), times, np.nan)
+
+    def line(self) -> LineString:
+        """The travelled line, float64 x, y in `crs`.
+
+        Raises:
+            TrackError: the vehicle never moved.
+        """
+        moved = np.diff(self.travel.distance_m, prepend=-1.0) > 0
+        if moved.sum() < 2:
+            raise TrackError("the vehicle never moved", remedy="Check that the track belongs to the frames")
+        return LineString(self.travel.xy_m[moved])
+
+    def _poses(self, t_s: Array) -> Array:
+        mean, cov = self.states.at(t_s)
+        velocity = mean[:, 2:]
+        speed = np.hypot(velocity[:, 0], velocity[:, 1])
+        moving = speed >= STANDING_MPS
+        held = np.clip(np.searchsorted(self.travel.t_s, t_s, side="right") - 1, 0, len(self.travel.t_s) - 1)
+        heading = np.where(moving, heading_of(velocity), self.travel.heading_deg[held])
+        heading_sd = np.where(moving, heading_sd_deg(velocity, cov[:, 2:, 2:]), self.travel.heading_sd_deg[held])
+        variance = (cov[:, 0, 0] + cov[:, 1, 1] + (self.latency_sd_s * speed) ** 2) / 2
+        return np.stack([mean[:, 0], mean[:, 1], heading, speed, np.sqrt(np.maximum(variance, 0)), heading_sd])
+
+
+def heading_sd_deg(velocity: Array, cov: Array) -> Array:
+    """Standard deviation of the direction of `velocity` (n, 2) with covariance (n, 2, 2), degrees (n,)."""
+    speed = np.maximum(np.hypot(velocity[:, 0], velocity[:, 1]), 1e-9)
+    across = np.stack([-velocity[:, 1], velocity[:, 0]], axis=-1) / speed[:, None]
+    across_sd = np.sqrt(np.maximum(np.einsum("ni,nij,nj->n", across, cov, across), 0.0))
+    return np.minimum(np.degrees(across_sd / speed), UNKNOWN_HEADING_SD_DEG)
+
+
+def _travel(states: States) -> _Travel:
+    times = _fine_times(states.t_s)
+    mean, cov = states.at(times)
+    velocity = mean[:, 2:]
+    moving = np.hypot(velocity[:, 0], velocity[:, 1]) >= STANDING_MPS
+    last = np.maximum.accumulate(np.where(moving, np.arange(len(times)), -1))
+    held = np.where(last >= 0, last, np.argmax(moving))
+    sd = np.where(moving[held], heading_sd_deg(velocity, cov[:, 2:, 2:])[held], UNKNOWN_HEADING_SD_DEG)
+    steps = np.hypot(*np.diff(mean[:, :2], axis=0).T)
+    # A standing receiver wanders by metres: that is no distance travelled.
+    steps[~(moving[1:] | moving[:-1])] = 0.0
+    distance = np.concatenate([[0.0], np.cumsum(steps)])
+    return _Travel(times, mean[:, :2], heading_of(velocity)[held], sd, distance)
+
+
+def _fine_times(nodes: Array) -> Array:
+    gaps = np.diff(nodes)
+    steps = np.clip(np.ceil(gaps / STEP_S), 1, MAX_STEPS_PER_GAP).astype(int)
+    start = np.repeat(nodes[:-1], steps)
+    part = np.arange(steps.sum()) - np.repeat(np.cumsum(steps) - steps, steps)
+    return np.append(start + part * np.repeat(gaps / steps, steps), nodes[-1])
