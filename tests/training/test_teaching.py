@@ -1,0 +1,230 @@
+"""A run teaches only what is labelled, survives being killed, and ships exactly the weights it made."""
+
+import datetime
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'michisora[train]')")
+
+from models.detector import open_detector  # noqa: E402
+from training.errors import RecipeError, RunError  # noqa: E402
+from training.evaluate import judge_all  # noqa: E402
+from training.export import export_onnx  # noqa: E402
+from training.fit import CHECKPOINT, LOG, fit, load_checkpoint  # noqa: E402
+from training.loss import LabelledClassLoss  # noqa: E402
+from training.machine import look_around  # noqa: E402
+from training.network import build_network, start_from  # noqa: E402
+from training.publish import ExportRequest, publish  # noqa: E402
+from training.recipe import Recipe, read_recipe  # noqa: E402
+from training.sources.catalogue import Source  # noqa: E402
+from training.sources.samples import Sets  # noqa: E402
+
+CLASSES = ("D40", "crack")
+SOURCE = {
+    "title": "Spots",
+    "licence": "CC0-1.0",
+    "url": "https://example.org",
+    "layout": "yolo",
+    "path": "spots",
+    "classes": {"0": "D40"},
+    "labels": ["D40"],
+}
+RECIPE = {
+    "task": "spots",
+    "architecture": "yolo11n",
+    "classes": CLASSES,
+    "seed": 1,
+    "batch": 2,
+    "warm_up_steps": 1,
+    "stages": [
+        {
+            "name": n,
+            "epochs": 1,
+            "crops": 4,
+            "side_px": 64,
+            "rate": 0.001,
+            "final_rate": 0.0005,
+            "sources": {"spots": {"weight": 1}},
+        }
+        for n in ("learn", "settle")
+    ],
+    "card": {
+        "name": "spots",
+        "classes": [{"name": name, "title_en": name, "title_ja": name} for name in CLASSES],
+        "validation": ["spots"],
+        "picture_precision": {"D40": 0.8},
+        "limits": ["finds spots alone"],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    data = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for part in ("images", "labels"):
+            (data / "spots" / split / part).mkdir(parents=True)
+        for number in range(3):
+            pixels = rng.integers(60, 90, (96, 128, 3), np.uint8)
+            pixels[30:50, 40 + number : 70 + number] = 0
+            Image.fromarray(pixels).save(data / "spots" / split / "images" / f"{number}.png")
+            line = f"0 {(55 + number) / 128} {40 / 96} {30 / 128} {20 / 96}"
+            (data / "spots" / split / "labels" / f"{number}.txt").write_text(line, encoding="utf-8")
+    return Sets({"spots": Source.model_validate(SOURCE)}, data)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("base") / "base.pt"
+    torch.save(build_network("yolo11n", 80).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(sets, base, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run")
+    recipe = Recipe.model_validate(RECIPE)
+    fit(recipe, {"spots": sets.samples("spots", "train", CLASSES)}, base, out)
+    return out
+
+
+def loss_of(labelled, scores):
+    network = build_network("yolo11n", 2)
+    loss = LabelledClassLoss(network)
+    feats = [torch.zeros(2, 1, 64 // stride, 64 // stride) for stride in (8, 16, 32)]
+    anchors = sum(one.shape[2] * one.shape[3] for one in feats)
+    torch.manual_seed(3)
+    preds = {"boxes": torch.randn(2, 64, anchors, requires_grad=True), "scores": scores(anchors), "feats": feats}
+    batch = {
+        "batch_idx": torch.tensor([0]),
+        "cls": torch.tensor([0.0]),
+        "bboxes": torch.tensor([[0.5, 0.5, 0.4, 0.4]]),
+        "labelled": torch.tensor(labelled),
+    }
+    total, _ = loss(preds, batch)
+    total.sum().backward()
+    return preds["scores"].grad
+
+
+def random_scores(anchors):
+    torch.manual_seed(4)
+    return torch.randn(2, 2, anchors, requires_grad=True)
+
+
+def test_an_unlabelled_class_gets_no_gradient_and_the_others_all_of_it():
+    both = loss_of([[True, True], [True, True]], random_scores)
+    partly = loss_of([[True, False], [False, True]], random_scores)
+    assert both.abs().min() > 0
+    assert (partly[0, 1] == 0).all() and (partly[1, 0] == 0).all()
+    assert torch.equal(partly[0, 0], both[0, 0]) and torch.equal(partly[1, 1], both[1, 1])
+
+
+def test_all_but_the_naming_layer_starts_from_the_base(base):
+    network = build_network("yolo11n", 2)
+    fresh = {name: one.clone() for name, one in network.state_dict().items()}
+    start_from(network, base)
+    taught, now = torch.load(base, weights_only=True), network.state_dict()
+    head = f"model.{len(network.model) - 1}.cv3.0"
+    assert torch.equal(now["model.0.conv.weight"], taught["model.0.conv.weight"])
+    assert torch.equal(now[f"{head}.0.1.conv.weight"], taught[f"{head}.0.1.conv.weight"][:64])
+    assert torch.equal(now[f"{head}.2.weight"], fresh[f"{head}.2.weight"])
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path):
+    path = tmp_path / "other.pt"
+    torch.save({"layer.weight": torch.zeros(3)}, path)
+    with pytest.raises(RecipeError, match="another architecture"):
+        start_from(build_network("yolo11n", 2), path)
+    path.write_bytes(b"no weights")
+    with pytest.raises(RecipeError, match="cannot be read"):
+        start_from(build_network("yolo11n", 2), path)
+
+
+def test_a_run_killed_after_an_epoch_ends_with_the_same_weights(sets, base, run, tmp_path):
+    class KilledError(Exception):
+        pass
+
+    def kill(done, total):
+        raise KilledError
+
+    recipe, samples = Recipe.model_validate(RECIPE), {"spots": sets.samples("spots", "train", CLASSES)}
+    with pytest.raises(KilledError):
+        fit(recipe, samples, base, tmp_path, kill)
+    assert load_checkpoint(tmp_path / CHECKPOINT)["done"] == 1
+    fit(recipe, samples, base, tmp_path)
+    undisturbed, resumed = (load_checkpoint(folder / CHECKPOINT) for folder in (run, tmp_path))
+    assert resumed["done"] == 2 and len((tmp_path / LOG).read_text(encoding="utf-8").splitlines()) == 3
+    for name, tensor in undisturbed["average"].items():
+        assert torch.allclose(tensor.float(), resumed["average"][name].float(), atol=1e-5), name
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(sets, base, run):
+    other = Recipe.model_validate({**RECIPE, "seed": 2})
+    with pytest.raises(RunError, match="another recipe"):
+        fit(other, {"spots": sets.samples("spots", "train", CLASSES)}, base, run)
+
+
+def test_export_gives_equal_bytes_and_the_network_s_output_at_any_size(run, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    first, again = (export_onnx(run / CHECKPOINT, tmp_path / name) for name in ("a.onnx", "b.onnx"))
+    assert first.read_bytes() == again.read_bytes()
+    network = build_network("yolo11n", 2)
+    network.load_state_dict(load_checkpoint(run / CHECKPOINT)["average"])
+    session = runtime.InferenceSession(str(first), providers=["CPUExecutionProvider"])
+    for batch, height, width in ((1, 64, 96), (2, 160, 64)):
+        picture = np.random.default_rng(1).random((batch, 3, height, width), np.float32)
+        (out,) = session.run(None, {"images": picture})
+        with torch.inference_mode():
+            wanted = network.eval()(torch.from_numpy(picture))[0].numpy()
+        assert out.shape == (batch, 6, height * width * 21 // 1024)
+        assert out[:, 4:] == pytest.approx(wanted[:, 4:], abs=0.02)
+        assert np.abs(out[:, :4] - wanted[:, :4]).max() < 1.0
+
+
+def test_a_published_model_opens_and_its_card_repeats(sets, run, tmp_path):
+    request = ExportRequest(
+        checkpoint=run / CHECKPOINT,
+        recipe=Recipe.model_validate(RECIPE),
+        sets=sets,
+        out=tmp_path,
+        trained={"spots": 3},
+        machine="a test",
+        made_on=datetime.date(2026, 1, 1),
+    )
+    card = publish(request, export_onnx)
+    again = publish(replace(request, out=tmp_path / "again"), export_onnx)
+    assert card == again
+    assert card.training[0].licence == "CC0-1.0" and "michisora evaluate" in card.metrics["command"]
+    detector = open_detector(tmp_path, precision="f32")
+    try:
+        seen = judge_all(detector, ["spots"], sets)["spots"]
+    finally:
+        detector.close()
+    assert len(seen.found) == 3 and detector.card.sha256 == card.sha256
+
+
+def test_bfloat16_is_used_only_where_the_hardware_has_it():
+    machine = look_around()
+    if machine.device.type == "cpu":
+        has = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        assert machine.precision is (torch.bfloat16 if has else torch.float32)
+    assert machine.name
+
+
+def test_the_built_in_recipe_is_sound_and_unknown_ones_are_named():
+    recipe = read_recipe("road")
+    assert [one.name for one in recipe.card.classes] == list(recipe.classes)
+    with pytest.raises(RecipeError, match="road"):
+        read_recipe("raod")
+
+
+@pytest.mark.shared
+def test_the_road_base_weights_fit(shared_data):
+    network = build_network("yolo11n", 5)
+    copied = start_from(network, shared_data / "weights" / "yolo11n_dequant_bn_sd.pt")
+    assert copied >= len(network.state_dict()) - 6
