@@ -1,0 +1,173 @@
+"""How bad each defect is, which comes first, and why.
+
+Levels are MyCityReport's three (Maeda et al. 2018; 損傷なし, 損傷あり, 要補修). The priority is a sum of named terms whose weights
+stand in params.yaml; every row carries its terms, so that a crew can argue with it. Depth cannot be seen in one picture and is
+never inferred.
+"""
+
+from __future__ import annotations
+
+import json
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.road import reasons
+from pipelines.road.classes import ALLIGATOR, POTHOLE
+from pipelines.road.sightings import Array
+from pipelines.road.status import CLOSED, status_of
+
+TERMS = ("safety", "size", "traffic", "seen_again", "growth", "people", "confidence")
+
+
+class JudgeParams(BaseModel):
+    """Levels and weights (params.yaml, section `judge`). Terms other than safety lie between 0 and their weight.
+
+    Attributes:
+        pothole_repair_m: potholes this wide or wider need repair. 0.20 m is the target value of the Japan Road
+            Association's 道路維持修繕要綱 (1978) for motorways and busy ordinary roads; ASTM D6433 begins a higher severity class
+            at the same mean diameter.
+        alligator_repair_m2: alligator cracks this large or larger need repair; they mean that the base is failing, so any.
+        crack_repair_m: other cracks this long or longer need repair; None: never on their own.
+        safety: points by level and class; it weighs more than any other term.
+        size_weight: points of a defect of `full_size_m` or more.
+        full_size_m: by class, mean of length and width at which the size term is full.
+        traffic_weight: points on the busiest class of road.
+        traffic: share of `traffic_weight` by class of road (OpenStreetMap's `highway`); no term for others.
+        seen_again_weight: points where several passes or surveys saw it.
+        growth_weight: points where it has grown since the last survey.
+        people_weight: points at `full_people` passers-by, where footfall is known.
+        full_people: people an hour at which the people term is full.
+        confidence_weight: points at a score of 1 and sightings in four frames.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pothole_repair_m: float = Field(0.20, gt=0)
+    alligator_repair_m2: float = Field(0.0, ge=0)
+    crack_repair_m: float | None = Field(None, gt=0)
+    safety: dict[str, dict[str, float]] = {
+        "repair": {"D40": 50.0, "D20": 30.0, "D00": 20.0, "D10": 20.0, "crack": 20.0},
+        "damage": {"D40": 25.0, "D20": 15.0, "D00": 8.0, "D10": 8.0, "crack": 8.0},
+        "none": {},
+    }
+    size_weight: float = Field(15.0, ge=0)
+    full_size_m: dict[str, float] = {"D40": 1.0, "D20": 4.0, "D00": 6.0, "D10": 4.0, "crack": 4.0}
+    traffic_weight: float = Field(12.0, ge=0)
+    traffic: dict[str, float] = {
+        **{"motorway": 1.0, "trunk": 1.0, "primary": 0.85, "secondary": 0.7, "tertiary": 0.55, "unclassified": 0.35},
+        **{"residential": 0.3, "living_street": 0.2, "service": 0.1, "track": 0.05},
+    }
+    seen_again_weight: float = Field(3.0, ge=0)
+    growth_weight: float = Field(8.0, ge=0)
+    people_weight: float = Field(6.0, ge=0)
+    full_people: float = Field(500.0, gt=0)
+    confidence_weight: float = Field(6.0, ge=0)
+
+
+def judge(
+    defects: gpd.GeoDataFrame, links: gpd.GeoDataFrame | None = None, params: JudgeParams | None = None
+) -> gpd.GeoDataFrame:
+    """Add level, priority, terms, rank, road name and reasons to a table of defects.
+
+    Columns `change`, `growth_m`, `n_surveys` and `status` (from `previous`) and `people_per_h` are used where present. Closed
+    defects and those that are gone get no rank; the others are ranked by priority, ties by uuid.
+
+    Args:
+        defects: as from `consolidate` or `previous`.
+        links: `Roads.links`, for the names and classes of roads.
+        params: levels and weights.
+
+    Returns:
+        A new table in order of rank, those without a rank last.
+    """
+    knobs = params or JudgeParams()
+    table = _with_roads(defects.copy(), links)
+    for column, value in (("status", ""), ("change", ""), ("note", ""), ("growth_m", np.nan), ("n_surveys", 1)):
+        if column not in table.columns:
+            table[column] = value
+    table["status"] = [status_of(status) for status in table["status"]]
+    table["judgement"] = levels(table, knobs)
+    terms = terms_of(table, knobs)
+    table["terms"] = [json.dumps(row, ensure_ascii=False) for row in terms]
+    table["priority"] = [round(sum(row.values()), 2) for row in terms]
+    for language in ("ja", "en"):
+        table[f"reasons_{language}"] = reasons.sentences(table, terms, language)
+    open_ = ~table["status"].isin(CLOSED) & ~table["change"].isin(["gone"])
+    order = np.lexsort((table["uuid"].to_numpy(str), -table["priority"].to_numpy(np.float64), ~open_))
+    table = table.iloc[order].reset_index(drop=True)
+    ranked = int(open_.sum())
+    numbers = np.arange(1, len(table) + 1)
+    table["rank"] = pd.array(np.where(numbers <= ranked, numbers, 0), dtype="Int64")
+    table.loc[table["rank"] == 0, "rank"] = pd.NA
+    return table
+
+
+def levels(table: pd.DataFrame, params: JudgeParams) -> NDArray[np.object_]:
+    """(n,) object: `none`, `damage` or `repair` for each defect.
+
+    Args:
+        table: `class`, `length_m`, `width_m`, `area_m2` and `change`; what is gone is judged `none`.
+        params: the limits.
+    """
+    kind = table["class"].to_numpy(object)
+    long = np.nanmax(np.nan_to_num(table[["length_m", "width_m"]].to_numpy(np.float64)), axis=1, initial=0.0)
+    repair = (kind == POTHOLE) & (mean_size(table) >= params.pothole_repair_m)
+    repair |= (kind == ALLIGATOR) & (np.nan_to_num(table["area_m2"].to_numpy(np.float64)) >= params.alligator_repair_m2)
+    if params.crack_repair_m is not None:
+        repair |= ~np.isin(kind, [POTHOLE, ALLIGATOR]) & (long >= params.crack_repair_m)
+    level = np.where(repair, "repair", "damage").astype(object)
+    level[table["change"].to_numpy(object) == "gone"] = "none"
+    return level
+
+
+def mean_size(table: pd.DataFrame) -> Array:
+    """(n,) float64 m: mean of length and width, ASTM D6433's mean diameter; 0 where unknown."""
+    size = np.nan_to_num(table[["length_m", "width_m"]].to_numpy(np.float64))
+    return np.asarray(size.mean(axis=1))
+
+
+def terms_of(table: pd.DataFrame, params: JudgeParams) -> list[dict[str, float]]:
+    """The named terms of each row's priority, in points; a term whose data is missing is absent, not zero."""
+    kind, level = table["class"].to_numpy(object), table["judgement"].to_numpy(object)
+    full = np.array([params.full_size_m.get(one, 4.0) for one in kind], np.float64)
+    road = [params.traffic.get(str(one), np.nan) for one in table["road_class"]]
+    again = (table["n_passes"].fillna(1).to_numpy(np.float64) > 1) | (table["n_surveys"].fillna(1).to_numpy(np.float64) > 1)
+    frames = np.minimum(table["n_seen"].fillna(1).to_numpy(np.float64) / 4, 1.0)
+    sure = table["score"].fillna(0.0).to_numpy(np.float64) * (0.5 + 0.5 * frames)
+    change = table["change"].to_numpy(object)
+    grown = np.nan_to_num(table["growth_m"].to_numpy(np.float64)) * (change == "worse")
+    growth = params.growth_weight * np.minimum(grown / np.maximum(0.5 * mean_size(table), 1e-6), 1.0)
+    columns: dict[str, Array] = {
+        "safety": np.array([params.safety.get(a, {}).get(b, 0.0) for a, b in zip(level, kind, strict=True)]),
+        "size": params.size_weight * np.minimum(mean_size(table) / full, 1.0),
+        "traffic": params.traffic_weight * np.array(road, np.float64),
+        "seen_again": params.seen_again_weight * again,
+        "growth": np.where(change == "", np.nan, growth),
+        "confidence": params.confidence_weight * sure,
+    }
+    if "people_per_h" in table.columns:
+        people = table["people_per_h"].to_numpy(np.float64)
+        columns["people"] = params.people_weight * np.minimum(people / params.full_people, 1.0)
+    shown = [name for name in TERMS if name in columns]
+    rows = np.column_stack([columns[name] for name in shown]) if len(table) else np.empty((0, len(shown)))
+    return [{n: round(float(v), 2) for n, v in zip(shown, row, strict=True) if np.isfinite(v)} for row in rows]
+
+
+def _with_roads(table: gpd.GeoDataFrame, links: gpd.GeoDataFrame | None) -> gpd.GeoDataFrame:
+    """The table with `road_name` and `road_class` of each defect's link."""
+    table["road_class"] = "unknown"
+    if "road_name" not in table.columns:
+        table["road_name"] = ""
+    if links is None or not len(links):
+        return table
+    known = links.drop_duplicates("link").set_index("link")
+    found = table["link"].isin(known.index).to_numpy()
+    of_link = known.loc[table["link"].to_numpy()[found]]
+    name = of_link["name_ja"].fillna("").where(of_link["name_ja"].fillna("") != "", of_link["name_en"].fillna(""))
+    table.loc[found, "road_class"] = of_link["road_class"].fillna("unknown").to_numpy()
+    table.loc[found, "road_name"] = name.to_numpy()
+    return table

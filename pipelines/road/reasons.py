@@ -1,0 +1,112 @@
+"""Why a defect stands where it does, in sentences for a crew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from pipelines.road.classes import POTHOLE, name_en, name_ja
+
+ROADS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "motorway": ("自動車専用道路", "a motorway"),
+        "trunk": ("国道・幹線道路", "a trunk road"),
+        "primary": ("主要地方道", "a main road"),
+        "secondary": ("県道級の道路", "a secondary road"),
+        "tertiary": ("地区幹線道路", "a district road"),
+        "unclassified": ("一般市道", "a minor road"),
+        "residential": ("生活道路", "a residential street"),
+        "living_street": ("生活道路", "a living street"),
+        "service": ("構内・取付道路", "a service road"),
+        "track": ("農道・林道", "a farm or forest road"),
+    }
+)
+_LEVELS = {
+    "repair": ("要補修", "Repair needed"),
+    "damage": ("損傷あり", "Damage"),
+    "none": ("損傷なし", "No damage"),
+}
+
+
+def sentences(table: pd.DataFrame, terms: Sequence[Mapping[str, float]], language: str) -> list[str]:
+    """For each defect what it is, why it ranks so, and what is not known, one sentence a line.
+
+    Args:
+        table: judged defects.
+        terms: their terms.
+        language: `ja` or `en`.
+    """
+    say = _japanese if language == "ja" else _english
+    return ["\n".join(say(row, points)) for row, points in zip(table.to_dict("records"), terms, strict=True)]
+
+
+def _centimetres(row: Mapping[str, Any]) -> int:
+    """Mean of length and width to the nearest 5 cm: a box on the road is no better than that."""
+    return max(5, round(100 * (_number(row, "length_m") + _number(row, "width_m")) / 2 / 5) * 5)
+
+
+def _number(row: Mapping[str, Any], name: str) -> float:
+    value = row.get(name)
+    return 0.0 if value is None or pd.isna(value) else float(value)
+
+
+def _english(row: Mapping[str, Any], points: Mapping[str, float]) -> list[str]:
+    road = ROADS.get(row["road_class"], ("", ""))[1]
+    where = f" on {road}" if road else ""
+    frames, n_passes = round(_number(row, "n_seen")), round(_number(row, "n_passes"))
+    if row["class"] == POTHOLE:
+        size = f"{name_en(POTHOLE)} about {_centimetres(row)} cm across"
+    else:
+        size = f"{name_en(row['class'])}, about {_number(row, 'length_m'):.1f} m by {_number(row, 'width_m'):.1f} m"
+    seen = f"seen in {frames} frame{'s' if frames != 1 else ''}"
+    seen += f" on {n_passes} passes" if n_passes > 1 else ""
+    lines = [f"{size}{where}, {seen}.", f"{_LEVELS[row['judgement']][1]}."]
+    if row["change"] == "worse":
+        lines.append(f"Grown by about {100 * _number(row, 'growth_m'):.0f} cm since the last survey.")
+    elif row["change"] in {"same", "new"}:
+        lines.append("Seen in the last survey too." if row["change"] == "same" else "Not in the last survey.")
+    elif row["change"] == "gone":
+        lines.append("The last survey had it; this one passed and did not see it.")
+    elif row["change"] == "not_seen":
+        lines.append("Known from the last survey; this one did not pass it.")
+    if row["status"] == "reopened":
+        lines.append("Marked repaired, and back.")
+    if points.get("people", 0.0) > 0:
+        lines.append(f"About {_number(row, 'people_per_h'):.0f} people an hour pass here.")
+    if frames == 1:
+        lines.append("Seen once only: look before you load.")
+    if row["class"] == POTHOLE:
+        lines.append("Depth unknown.")
+    return lines
+
+
+def _japanese(row: Mapping[str, Any], points: Mapping[str, float]) -> list[str]:
+    road = ROADS.get(row["road_class"], ("", ""))[0]
+    where = f"{road}の" if road else ""
+    frames, n_passes = round(_number(row, "n_seen")), round(_number(row, "n_passes"))
+    if row["class"] == POTHOLE:
+        size = f"{name_ja(POTHOLE)}（径 約{_centimetres(row)} cm）"
+    else:
+        size = f"{name_ja(row['class'])}（長さ 約{_number(row, 'length_m'):.1f} m、幅 約{_number(row, 'width_m'):.1f} m）"
+    seen = (f"{n_passes} 回の走行、" if n_passes > 1 else "") + f"{frames} 枚の画像で確認"
+    lines = [f"{where}{size}。{seen}。", f"{_LEVELS[row['judgement']][0]}。"]
+    if row["change"] == "worse":
+        lines.append(f"前回調査から約{100 * _number(row, 'growth_m'):.0f} cm 拡大。")
+    elif row["change"] in {"same", "new"}:
+        lines.append("前回調査でも確認。" if row["change"] == "same" else "前回調査にはなし。")
+    elif row["change"] == "gone":
+        lines.append("前回はあったが、今回は通過しても確認できず。")
+    elif row["change"] == "not_seen":
+        lines.append("前回調査で確認。今回は通過していない。")
+    if row["status"] == "reopened":
+        lines.append("補修済みとされたが再び確認。")
+    if points.get("people", 0.0) > 0:
+        lines.append(f"通行者 約{_number(row, 'people_per_h'):.0f} 人/時。")
+    if frames == 1:
+        lines.append("1 枚のみで確認：現地確認を。")
+    if row["class"] == POTHOLE:
+        lines.append("深さは不明。")
+    return lines
