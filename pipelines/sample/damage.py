@@ -14,7 +14,7 @@ from scipy.spatial import Voronoi
 from shapely.geometry import Polygon
 
 from pipelines.sample.decals import DECAL_RESOLUTION_M, Decal, outline, soft_shape
-from pipelines.sample.textures import Field, Image, noise
+from pipelines.sample.textures import Field, Image, noise_cut
 
 Array = NDArray[np.float64]
 
@@ -155,12 +155,12 @@ def pothole(rng: np.random.Generator, place: Place, size_m: tuple[float, float],
     y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
     half = np.array(size_m) / 2 / DECAL_RESOLUTION_M
     n = 1 << int(max(rows, columns) - 1).bit_length()
-    lobes, ragged = noise(rng, (n, n), 2.0, smallest_px=20), noise(rng, (n, n), 1.0, smallest_px=3)
+    lobes, ragged = noise_cut(rng, (n, n), 2.0, smallest_px=20), noise_cut(rng, (n, n), 1.0, smallest_px=3)
     radius = np.hypot((x + 0.5 - columns / 2) / half[1], (y + 0.5 - rows / 2) / half[0])
     inside = 1 - radius + 0.16 * lobes[:rows, :columns] + 0.035 * ragged[:rows, :columns]
     wall = 0.035 / float(half.min() * DECAL_RESOLUTION_M)
     bowl = np.clip(inside / wall, 0, 1) * (0.72 + 0.28 * np.clip(inside * 1.5, 0, 1))
-    stones = noise(rng, (n, n), 0.5, smallest_px=5)[:rows, :columns]
+    stones = noise_cut(rng, (n, n), 0.5, smallest_px=5)[:rows, :columns]
     depth = np.asarray(depth_m * bowl - 0.007 * stones * (bowl > 0.5), np.float32)
     mask = (inside > 0.25 * wall).astype(np.uint8)
     light = _light(np.maximum(depth, 0), sun, place.heading_rad)

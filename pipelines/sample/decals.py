@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry import Polygon
 
-from pipelines.sample.textures import Field, Image, noise
+from pipelines.sample.textures import Field, Image, noise_cut
 
 Array = NDArray[np.float64]
 
@@ -101,7 +101,7 @@ def soft_shape(rng: np.random.Generator, rows: int, columns: int, *, rough: floa
     y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
     radius = np.hypot((x + 0.5) / columns * 2 - 1, (y + 0.5) / rows * 2 - 1) / 0.8
     n = 1 << max(5, int(max(rows, columns) - 1).bit_length())
-    ragged = noise(rng, (n, n), slope, smallest_px=2)[:rows, :columns]
+    ragged = noise_cut(rng, (n, n), slope, smallest_px=2)[:rows, :columns]
     return np.asarray(1 - radius + rough * ragged, np.float32)
 
 
@@ -116,12 +116,12 @@ def flat_patch(rng: np.random.Generator, size_m: tuple[float, float], shade: flo
     """
     rows, columns = (round(v / DECAL_RESOLUTION_M) for v in size_m)
     n = 1 << int(max(rows, columns) - 1).bit_length()
-    grain = noise(rng, (n, n), 0.2, smallest_px=2)[:rows, :columns]
+    grain = noise_cut(rng, (n, n), 0.2, smallest_px=2)[:rows, :columns]
     grey = shade * (1 + 0.10 * grain)
     alpha = np.full((rows, columns), 255 * opacity, np.float32)
     edge = np.zeros((rows, columns), np.uint8)
     cv2.rectangle(edge, (3, 3), (columns - 4, rows - 4), 255, 5)
-    sealed = (edge > 0) & (noise(rng, (n, n), 1.0, smallest_px=4)[:rows, :columns] > -0.9)
+    sealed = (edge > 0) & (noise_cut(rng, (n, n), 1.0, smallest_px=4)[:rows, :columns] > -0.9)
     grey[sealed], alpha[sealed] = shade * 0.55, 190
     return _grey_rgba(grey, alpha)
 
@@ -151,7 +151,7 @@ def shadow_of_foliage(rng: np.random.Generator, size_m: tuple[float, float], opa
     """The dappled shadow of a tree's crown."""
     rows, columns = (round(v / 0.03) for v in size_m)
     n = 1 << int(max(rows, columns) - 1).bit_length()
-    holes = noise(rng, (n, n), 1.1, smallest_px=5)[:rows, :columns]
+    holes = noise_cut(rng, (n, n), 1.1, smallest_px=5)[:rows, :columns]
     body = np.clip(soft_shape(rng, rows, columns, rough=0.3) * 4, 0, 1)
     leaves = np.clip(0.75 + 0.9 * holes, 0, 1)
     return _grey_rgba(np.full((rows, columns), 12, np.float32), 255 * opacity * body * leaves)

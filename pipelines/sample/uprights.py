@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.sample.decals import premultiplied, soft_shape
-from pipelines.sample.textures import Image, noise
+from pipelines.sample.textures import Image, noise_cut
 from pipelines.sample.town import Path
 
 Array = NDArray[np.float64]
@@ -120,7 +120,7 @@ def facade(rng: np.random.Generator, width_m: float, height_m: float, colour: Ar
     """A wall with two rows of windows, streaks under them and a darker foot; 4 cm a pixel."""
     rows, columns = max(16, round(height_m / 0.04)), max(16, round(width_m / 0.04))
     n = 1 << int(max(rows, columns) - 1).bit_length()
-    base = 1 + 0.03 * noise(rng, (n, n), 1.2)[:rows, :columns] + 0.02 * rng.standard_normal((rows, columns))
+    base = 1 + 0.03 * noise_cut(rng, (n, n), 1.2)[:rows, :columns] + 0.02 * rng.standard_normal((rows, columns))
     if rng.random() < 0.5:
         base -= 0.05 * (np.arange(rows) % 6 == 0)[:, None]
     rgb = colour * base[..., None]
@@ -156,7 +156,7 @@ def block_wall(rng: np.random.Generator, path: Path, span: tuple[float, float], 
 def _blocks(rng: np.random.Generator, width_m: float, height_m: float) -> Image:
     rows, columns = round(height_m / 0.02), round(width_m / 0.02)
     grey = 150 + 7 * rng.standard_normal((rows, columns)) - 30 * np.linspace(0, 1, rows)[:, None] ** 3
-    grey += 9 * noise(rng, (256, 512), 1.3)[:rows, :columns]
+    grey += 9 * noise_cut(rng, (256, 512), 1.3)[:rows, :columns]
     grey[::10] -= 22
     grey[:, ::20] -= 14
     grey[:4] += 18
@@ -165,10 +165,10 @@ def _blocks(rng: np.random.Generator, width_m: float, height_m: float) -> Image:
 
 def _hedge(rng: np.random.Generator, width_m: float, height_m: float) -> Image:
     rows, columns = round(height_m / 0.02), round(width_m / 0.02)
-    leaves = noise(rng, (256, 512), 0.6, smallest_px=3)[:rows, :columns]
+    leaves = noise_cut(rng, (256, 512), 0.6, smallest_px=3)[:rows, :columns]
     shade = np.linspace(1.15, 0.55, rows)[:, None]
     rgba = _opaque((shade * (1 + 0.33 * leaves))[..., None] * np.array([62.0, 84, 40]))
-    ragged = np.clip(8 + 5 * noise(rng, (32, 512), 1.0)[0, :columns], 0, rows - 1)
+    ragged = np.clip(8 + 5 * noise_cut(rng, (32, 512), 1.0)[0, :columns], 0, rows - 1)
     rgba[..., 3] = np.where(np.arange(rows)[:, None] > ragged[None, :], 255, 0)
     return rgba
 
@@ -177,8 +177,8 @@ def tree(rng: np.random.Generator, place: Array, height_m: float) -> Panel:
     """A street tree: a trunk and a lumpy crown, turned to the camera."""
     rows, columns = 256, 192
     crown = soft_shape(rng, 190, columns, rough=0.20, slope=1.5)
-    leaves = noise(rng, (256, 256), 0.7, smallest_px=3)[:190, :columns]
-    clumps = noise(rng, (256, 256), 1.8, smallest_px=14)[:190, :columns]
+    leaves = noise_cut(rng, (256, 256), 0.7, smallest_px=3)[:190, :columns]
+    clumps = noise_cut(rng, (256, 256), 1.8, smallest_px=14)[:190, :columns]
     green = np.array([[70, 92, 44], [86, 100, 50], [60, 84, 52], [104, 98, 50]])[rng.integers(4)] * rng.uniform(0.8, 1.1)
     light = np.linspace(1.3, 0.55, 190)[:, None] * (1 + 0.26 * leaves + 0.22 * clumps)
     rgba = np.zeros((rows, columns, 4), np.float32)

@@ -1,0 +1,29 @@
+"""`michisora sample`: the embedded survey, rendered with known truth."""
+
+from pathlib import Path
+
+import click
+
+from pipelines.cli.bars import progress_bar, say
+
+
+@click.group()
+def sample() -> None:
+    """Render a small town drive whose damage is known."""
+
+
+@sample.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--seed", type=int, default=None, help="Everything random follows from it.")
+@click.option("--frames", type=int, default=None, help="How many pictures the drive takes.")
+@click.option("--params", type=click.Path(path_type=Path, dir_okay=False), default=None, help="A params.yaml.")
+def make(folder: Path, seed: int | None, frames: int | None, params: Path | None) -> None:
+    """Write the sample survey to FOLDER: frames, track, roads, manifest and truth."""
+    from pipelines.sample.params import read_params
+    from pipelines.sample.write import write_sample
+
+    stated = {"seed": seed, "frames": frames}
+    chosen = read_params(params, {k: v for k, v in stated.items() if v is not None})
+    with progress_bar("rendering", "frame") as progress:
+        write_sample(folder, chosen, progress=progress)
+    say(f"{chosen.frames} frames of the sample drive in {folder}")
