@@ -16,13 +16,13 @@ from models.measures import (
     OperatingPoint,
     Truth,
     average_precision,
-    best_threshold,
     image_level_curve,
     match,
     mean_average_precision,
     operating_point,
     operating_points,
 )
+from training.recipe import PictureDemand
 from training.sources.samples import Sample
 
 __all__ = ["Judged", "choose_threshold", "class_figures", "look", "rounded"]
@@ -76,24 +76,21 @@ def class_figures(judged: Judged, thresholds: Mapping[str, float]) -> dict[str, 
     return {"classes": classes, "map50": means[0], "map50_95": float(np.mean(means)), **total}
 
 
-def choose_threshold(judged: Judged, class_id: int, min_picture_precision: float = 0.0) -> OperatingPoint | None:
-    """The threshold of highest F1 at IoU 0.5, among those at which pictures are told well enough.
+def choose_threshold(judged: Judged, class_id: int, demand: PictureDemand | None = None) -> OperatingPoint | None:
+    """The threshold of highest F1 at IoU 0.5, among those that tell pictures with the class as well as demanded.
 
     Args:
         judged: validation pictures.
         class_id: the class.
-        min_picture_precision: the part of the pictures said to show one that must show one. Where no threshold gives
-            that, it is not asked for.
+        demand: what to ask for at the level of pictures. Where no threshold gives it, it is not asked for: a model
+            that cries wolf is of more use than one that says nothing.
     """
-    hits = match(judged.truths, judged.found, class_id, ious=(0.5,))
-    free = best_threshold(hits)
-    if free is None or not min_picture_precision:
-        return free
-    curve = image_level_curve(judged.truths, judged.found, class_id)
-    failing = [one.threshold for one in curve if one.precision < min_picture_precision]
-    floor = max(failing, default=0.0)
-    allowed = [one for one in operating_points(hits) if one.threshold > floor]
-    return max(allowed, key=lambda one: (one.f1, one.threshold), default=free)
+    points = [one for one in operating_points(match(judged.truths, judged.found, class_id, ious=(0.5,))) if one.recall]
+    if demand is not None:
+        curve = image_level_curve(judged.truths, judged.found, class_id)
+        good = {one.threshold for one in curve if one.precision >= demand.precision and one.recall >= demand.recall}
+        points = [one for one in points if _told_at(one.threshold, curve) in good] or points
+    return max(points, key=lambda one: (one.f1, one.threshold), default=None)
 
 
 def rounded(figures: Any, digits: int = 4) -> Any:
@@ -111,6 +108,11 @@ def _pictures(samples: Sequence[Sample]) -> Iterator[NDArray[np.uint8]]:
     for sample in samples:
         with Image.open(sample.picture) as image:
             yield np.asarray(image.convert("RGB"))
+
+
+def _told_at(threshold: float, curve: Sequence[OperatingPoint]) -> float | None:
+    """The threshold of the picture curve that says the same of every picture as `threshold` does."""
+    return min((one.threshold for one in curve if one.threshold >= threshold), default=None)
 
 
 def _class(hits: Hits, threshold: float) -> dict[str, Any]:

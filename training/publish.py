@@ -74,11 +74,11 @@ def _thresholds(classes: Sequence[str], part: CardPart, judged: Mapping[str, Jud
         pooled = pooled + one
     score = {}
     for class_id, name in enumerate(classes):
-        best = choose_threshold(pooled, class_id, part.picture_precision.get(name, 0.0))
+        best = choose_threshold(pooled, class_id, part.pictures.get(name))
         score[name] = UNCHOSEN if best is None else max(round(best.threshold - 5e-4, 3), 0.01)
     demands = "".join(
-        f"; {name}: among those at which {share:.0%} of the pictures said to show one do"
-        for name, share in part.picture_precision.items()
+        f"; {name}: where any threshold does, with picture precision ≥ {one.precision} and recall ≥ {one.recall}"
+        for name, one in part.pictures.items()
     )
     return Thresholds(score=score, chosen=f"highest F1 at IoU 0.5 on val of {', '.join(part.validation)}{demands}")
 

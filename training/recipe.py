@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from models.card import InputCard, ObjectClass, Suppression
 from training.errors import RecipeError
 
-__all__ = ["CardPart", "CropParams", "LightParams", "Recipe", "Share", "Stage", "read_recipe"]
+__all__ = ["CardPart", "CropParams", "LightParams", "PictureDemand", "Recipe", "Share", "Stage", "read_recipe"]
 
 
 class _Section(BaseModel):
@@ -66,11 +66,18 @@ class Stage(_Section):
     sources: dict[str, Share] = Field(min_length=1)
 
 
+class PictureDemand(_Section):
+    """How well pictures that show a class must be told from those that do not."""
+
+    precision: float = Field(ge=0, le=1)
+    recall: float = Field(ge=0, le=1)
+
+
 class CardPart(_Section):
     """What the model card says that no figure can: names, the way of looking, what the model is not good for.
 
-    `validation` names the data sets (`val` split) that thresholds are chosen on. A class in `picture_precision` gets
-    the best threshold among those at which that part of the pictures said to show one do.
+    `validation` names the data sets (`val` split) that thresholds are chosen on. A class in `pictures` gets the
+    best threshold among those that tell pictures as well as demanded, where there is one.
     """
 
     name: str
@@ -78,7 +85,7 @@ class CardPart(_Section):
     input: InputCard = InputCard()
     suppression: Suppression = Suppression()
     validation: tuple[str, ...] = Field(min_length=1)
-    picture_precision: dict[str, float] = Field(default_factory=dict)
+    pictures: dict[str, PictureDemand] = Field(default_factory=dict)
     limits: tuple[str, ...] = ()
 
 

@@ -1,0 +1,117 @@
+"""Figures say what a hand count says, and thresholds are chosen as the card claims."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.detections import Detections
+from models.measures import Truth
+from training.evaluate import as_text, figures_of
+from training.judge import Judged, choose_threshold, class_figures, rounded
+from training.recipe import PictureDemand
+from training.road import crack_ratio, crack_ratio_error, merge_cracks
+from training.sources.catalogue import Source
+from training.sources.samples import Sample
+
+CLASSES = ["D00", "D10", "D20", "D40", "crack"]
+THRESHOLDS = dict.fromkeys(CLASSES, 0.5)
+SOURCE = {
+    "title": "a",
+    "licence": "b",
+    "url": "c",
+    "layout": "yolo",
+    "path": "d",
+    "classes": {"1": "D40", "0": "crack"},
+}
+SOURCE = {**SOURCE, "labels": ["D40", "crack"], "masks": {"crack": "masks/crack", "lane": "masks/lane"}}
+A, B = (0, 0, 64, 64), (128, 0, 192, 64)
+
+
+def detections(*rows):
+    boxes = np.array([row[0] for row in rows], np.float32).reshape(-1, 4)
+    return Detections(boxes, np.array([row[2] for row in rows]), np.array([CLASSES.index(row[1]) for row in rows]))
+
+
+def truth(*rows, labelled=(False, False, False, True, True)):
+    boxes = np.array([row[0] for row in rows], np.float32).reshape(-1, 4)
+    return Truth(boxes, np.array([CLASSES.index(row[1]) for row in rows], np.int16), np.array(labelled))
+
+
+def sample(path, one):
+    return Sample(path, "a", one.xyxy, one.class_id, one.labelled)
+
+
+@pytest.fixture
+def masked(tmp_path):
+    """One picture of 320 × 320: the lane is its left half, the mask marks two cells of it, a box covers one."""
+    crack, lane = np.zeros((320, 320), bool), np.zeros((320, 320), bool)
+    crack[10:14, 10:14], crack[10:14, 42:46] = True, True
+    lane[:, :160] = True
+    for name, mask in (("crack", crack), ("lane", lane)):
+        (tmp_path / "masks" / name).mkdir(parents=True)
+        Image.fromarray(mask).save(tmp_path / "masks" / name / "p.png")
+    one = truth(((8, 8, 48, 16), "crack"), (B, "D40"))
+    seen = detections(((0, 0, 32, 32), "crack", 0.9), ((0, 96, 96, 160), "crack", 0.4), (B, "D40", 0.9))
+    return Judged([sample(tmp_path / "images" / "p.png", one)], [one], [seen])
+
+
+def test_a_crack_seen_as_two_types_is_one_crack():
+    one = truth((A, "crack"), (B, "D40"))
+    judged = Judged([], [one], [detections((A, "D20", 0.9), (A, "crack", 0.6), (B, "D40", 0.9))])
+    merged = merge_cracks(judged, CLASSES)
+    assert merged.found[0].score.tolist() == pytest.approx([0.9])
+    assert merged.truths[0].class_id.tolist() == [0] and merged.truths[0].labelled.tolist() == [True]
+
+
+def test_crack_ratio_counts_cells_of_the_lane():
+    lane = np.zeros((4, 5), bool)
+    lane[:, :2] = True
+    cracked = np.zeros((4, 5), bool)
+    cracked[0, 0] = cracked[3, 4] = True
+    assert crack_ratio(cracked, lane) == pytest.approx(12.5)
+    assert np.isnan(crack_ratio(cracked, np.zeros_like(lane)))
+
+
+def test_crack_ratio_error_compares_boxes_with_the_mask(masked):
+    # Two of 50 lane cells are cracked, the box that counts covers one: 4 % against 2 %.
+    figures = crack_ratio_error(masked, THRESHOLDS, Source.model_validate(SOURCE))
+    assert (figures["mean_true_pct"], figures["bias_pct"], figures["mae_pct"]) == pytest.approx((4, -2, 2))
+    wider = crack_ratio_error(masked, {**THRESHOLDS, "crack": 0.3}, Source.model_validate(SOURCE))
+    assert wider["bias_pct"] == pytest.approx(10)
+
+
+def test_classes_that_nobody_labelled_have_no_figures(masked):
+    figures = class_figures(masked, THRESHOLDS)
+    assert set(figures["classes"]) == {"D40", "crack"}
+    assert figures["classes"]["D40"]["ap50"] == pytest.approx(1)
+    assert figures["classes"]["crack"]["ap50"] == 0
+    assert (figures["precision"], figures["recall"], figures["f1"]) == (0.5, 0.5, 0.5)
+
+
+def test_the_table_is_printable_and_holds_no_nan(masked):
+    figures = rounded(figures_of(masked, THRESHOLDS, Source.model_validate(SOURCE)))
+    text = as_text("a", figures)
+    assert "D40" in text and "crack ratio" in text and "nan" not in text
+    assert figures["pothole_pictures"]["recall"] == 1
+
+
+def test_the_threshold_has_the_highest_f1_unless_pictures_demand_more():
+    # Picture 2 shows none, yet scores 0.6 there: F1 is highest at 0.5, pictures are told best above 0.6.
+    truths = [truth((A, "D40"), (B, "D40")), truth(), truth((A, "D40"))]
+    found = [
+        detections((A, "D40", 0.9), (B, "D40", 0.5)),
+        detections((A, "D40", 0.6)),
+        detections((A, "D40", 0.8)),
+    ]
+    judged = Judged([], truths, found)
+    assert choose_threshold(judged, 3).threshold == pytest.approx(0.5)
+    demand = PictureDemand(precision=0.8, recall=0.9)
+    assert choose_threshold(judged, 3, demand).threshold == pytest.approx(0.8)
+    impossible = PictureDemand(precision=1, recall=1)
+    wrong = [detections((B, "D40", 0.9)), detections((A, "D40", 0.95)), detections((A, "D40", 0.3))]
+    only_false = Judged([], truths, wrong)
+    assert choose_threshold(only_false, 3, impossible) == choose_threshold(only_false, 3)
+
+
+def test_nothing_found_chooses_nothing():
+    assert choose_threshold(Judged([], [truth((A, "D40"))], [detections()]), 3) is None
