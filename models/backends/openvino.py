@@ -10,7 +10,7 @@ import numpy as np
 from models.errors import BackendError
 from models.types import LoadRequest, Network, Picture, RawOutput, Runtime
 
-__all__ = ["cpu_computes_bf16", "load_openvino"]
+__all__ = ["cpu_computes_bf16", "cpu_name", "load_openvino"]
 
 _SIZES_KEPT = 4
 """Input sizes that stay compiled. Compiling takes about 0.3 s; a drive has one size."""
@@ -19,6 +19,11 @@ _SIZES_KEPT = 4
 def cpu_computes_bf16() -> bool:
     """Whether OpenVINO says that this processor computes in bf16."""
     return "BF16" in _openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def cpu_name() -> str:
+    """The processor, as OpenVINO calls it."""
+    return str(_openvino().Core().get_property("CPU", "FULL_DEVICE_NAME"))
 
 
 def load_openvino(request: LoadRequest) -> Network:

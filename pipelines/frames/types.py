@@ -39,7 +39,7 @@ class Frame:
     offset_s: float = 0.0
 
 
-class BadFrame(PipelineError):
+class BadFrame(PipelineError):  # noqa: N818 - a value as often as it is raised
     """A frame, or a file of frames, that cannot be used; a drive goes on without it.
 
     Args:

@@ -1,0 +1,140 @@
+"""`michisora detect`: boxes in pictures, folders, videos and small rasters, as one table."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+import click
+import numpy as np
+import pandas as pd
+
+from models.band import see_all
+from models.detections import Detections
+from models.detector import LOWEST_SCORE, Detector, open_detector
+from models.types import BackendName, PrecisionName
+from pipelines.cli.bars import progress_bar, say
+from pipelines.cli.drawing import save_drawing
+from pipelines.errors import OutputError
+from pipelines.files import replacing
+from pipelines.frames.source import FrameSource, open_frames
+from pipelines.frames.types import BadFrame, Picture
+
+__all__ = ["Found", "detect", "find_boxes"]
+
+COLUMNS = ["source", "frame", "x1", "y1", "x2", "y2", "score", "class"]
+_LISTED = 10
+
+
+@dataclass(slots=True)
+class Found:
+    """What came out of a run: one table per frame with boxes, and the frames and files that could not be read."""
+
+    boxes: list[pd.DataFrame] = field(default_factory=list)
+    rejected: list[tuple[str, str, str]] = field(default_factory=list)
+    n_frames: int = 0
+
+    def table(self) -> pd.DataFrame:
+        """Every box: source, frame, x1, y1, x2, y2 (px of the whole picture), score, class."""
+        empty = _rows("", "", Detections.empty(), [])
+        return pd.concat([empty, *self.boxes], ignore_index=True)[COLUMNS]
+
+    def rejects(self) -> pd.DataFrame:
+        """What could not be read: item, reason (code), detail."""
+        return pd.DataFrame(self.rejected, columns=["item", "reason", "detail"])
+
+
+@click.command()
+@click.argument("task")
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Parquet file to write.")
+@click.option("--all", "everything", is_flag=True, help="Every box down to a score of 0.01, not those that count.")
+@click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Folder for pictures with boxes.")
+@click.option("--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(get_args(PrecisionName)), default="auto", show_default=True)
+def detect(  # noqa: PLR0913 - one argument per option
+    task: str,
+    inputs: tuple[Path, ...],
+    out: Path,
+    everything: bool,
+    pictures: Path | None,
+    backend: BackendName,
+    precision: PrecisionName,
+) -> None:
+    """Find what a TASK's model knows in pictures, folders, videos and small rasters.
+
+    TASK is a task that comes with the package (road) or a folder with a model card.
+    """
+    with open_frames(inputs) as source, open_detector(task, backend, precision) as detector:
+        found = Found(rejected=[(str(bad.where), bad.code, bad.detail) for bad in source.refused])
+        with progress_bar("detecting", "frame") as progress:
+            for number, boxes, picture in find_boxes(source, detector, found, everything):
+                if pictures is not None:
+                    save_drawing(picture, boxes, detector.card.class_names, pictures / f"{_flat(source, number)}.jpg")
+                progress(found.n_frames + len(found.rejected), len(source))
+        _write(found, out)
+        _summarise(found, out, detector)
+
+
+def find_boxes(
+    source: FrameSource, detector: Detector, found: Found, everything: bool = False
+) -> Iterator[tuple[int, Detections, Picture]]:
+    """Look at every frame; yields its index, its boxes and the frame, and collects tables in `found`."""
+    names = detector.card.class_names
+    limits = np.array(detector.card.score_thresholds, np.float32)
+    lowest = LOWEST_SCORE if everything else max(LOWEST_SCORE, float(limits.min()))
+    in_flight: deque[tuple[int, Picture]] = deque()
+
+    def readable() -> Iterator[Picture]:
+        for index, outcome in source.read_many(range(len(source))):
+            if isinstance(outcome, BadFrame):
+                found.rejected.append((source.frames[index].name, outcome.code, outcome.detail))
+                continue
+            in_flight.append((index, outcome))
+            yield outcome
+
+    for seen in see_all(detector, readable(), lowest):
+        index, picture = in_flight.popleft()
+        boxes = seen if everything else seen.where(seen.score >= limits[seen.class_id])
+        frame = source.frames[index]
+        found.n_frames += 1
+        if len(boxes):
+            found.boxes.append(_rows(str(frame.source), frame.name, boxes, names))
+        yield index, boxes, picture
+
+
+def _rows(source: str, frame: str, boxes: Detections, names: list[str]) -> pd.DataFrame:
+    edges = {edge: boxes.xyxy[:, place] for place, edge in enumerate(("x1", "y1", "x2", "y2"))}
+    classes = pd.array([names[one] for one in boxes.class_id], dtype="str")
+    texts = {
+        "source": pd.array([source] * len(boxes), dtype="str"),
+        "frame": pd.array([frame] * len(boxes), dtype="str"),
+    }
+    return pd.DataFrame({**texts, **edges, "score": boxes.score, "class": classes})
+
+
+def _flat(source: FrameSource, index: int) -> str:
+    return source.frames[index].name.replace("/", "_").replace("#", "_")
+
+
+def _write(found: Found, out: Path) -> None:
+    with replacing(out) as temporary:
+        found.table().to_parquet(temporary, index=False, compression="zstd")
+    rejected = out.with_suffix(".rejected.csv")
+    if found.rejected:
+        with replacing(rejected) as temporary:
+            found.rejects().to_csv(temporary, index=False)
+    else:
+        rejected.unlink(missing_ok=True)
+
+
+def _summarise(found: Found, out: Path, detector: Detector) -> None:
+    for item, _, detail in found.rejected[:_LISTED]:
+        say(f"not read: {item}: {detail}")
+    if len(found.rejected) > _LISTED:
+        say(f"not read: {len(found.rejected) - _LISTED} more, see {out.with_suffix('.rejected.csv')}")
+    if not found.n_frames:
+        raise OutputError("not one frame could be read", remedy=f"See {out.with_suffix('.rejected.csv')}")
+    n_boxes = sum(len(rows) for rows in found.boxes)
+    say(f"{n_boxes} boxes in {found.n_frames} frames, {len(found.rejected)} not read ({detector.runtime}): {out}")

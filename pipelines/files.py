@@ -1,0 +1,30 @@
+"""Writing a file so that a reader finds it whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipelines.journal import flush_folder, writing_to
+
+__all__ = ["replacing"]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place, flushed to the disk, when the block ends well.
+
+    Raises:
+        OutputError: no space, no permission.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with writing_to(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            flush_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
