@@ -1,7 +1,9 @@
 """One feature per defect, from every box that shows it.
 
-The same defect is: the same family of classes, a shared link, and no more than 3 m apart once the positions' uncertainty is
-granted. Boxes → sightings (`sightings`) → runs within a pass (`tracking`) → defects over all passes (`merging`) → table.
+The same defect is: the same family of classes, a shared link, and no more than 3 m apart once the positions'
+uncertainty is
+granted. Boxes → sightings (`sightings`) → runs within a pass (`tracking`) → defects over all passes (`merging`) →
+table.
 docs/design/road-judgement.md says why each step is as it is.
 """
 
@@ -41,26 +43,27 @@ class ConsolidateParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    same_m: float = Field(3.0, gt=0)
-    gate_sigmas: float = Field(3.0, gt=0)
-    model_sd_m: float = Field(0.35, gt=0)
-    extent_share: float = Field(0.25, ge=0)
-    track_memory_m: float = Field(60.0, gt=0)
-    pitch_share: float = Field(0.8, ge=0, lt=1)
-    view_correlation: float = Field(0.3, ge=0, le=1)
-    overlap: float = Field(0.4, gt=0, le=1)
+    same_m: float = Field(default=3.0, gt=0)
+    gate_sigmas: float = Field(default=3.0, gt=0)
+    model_sd_m: float = Field(default=0.35, gt=0)
+    extent_share: float = Field(default=0.25, ge=0)
+    track_memory_m: float = Field(default=60.0, gt=0)
+    pitch_share: float = Field(default=0.8, ge=0, lt=1)
+    view_correlation: float = Field(default=0.3, ge=0, le=1)
+    overlap: float = Field(default=0.4, gt=0, le=1)
     merge_cracks: bool = True
-    reach_m: float = Field(35.0, gt=0)
-    pass_gap_s: float = Field(60.0, gt=0)
-    min_seen: int = Field(1, ge=1)
-    photo_forward_m: float = Field(6.0, gt=0)
+    reach_m: float = Field(default=35.0, gt=0)
+    pass_gap_s: float = Field(default=60.0, gt=0)
+    min_seen: int = Field(default=1, ge=1)
+    photo_forward_m: float = Field(default=6.0, gt=0)
 
 
 class Consolidated(NamedTuple):
     """Defects, and which of them each observation shows.
 
     Attributes:
-        defects: one row per defect (`DEFECT_COLUMNS`), in order of first sighting; Point geometry and, as a plain column,
+        defects: one row per defect (`DEFECT_COLUMNS`), in order of first sighting; Point geometry and, as a plain
+        column,
             the `footprint` of the nearest sighting moved to the defect's position.
         membership: one entry per observation, indexed as they are: the defect's uuid, "" where it has none.
     """
@@ -111,7 +114,7 @@ def _passes(observations: gpd.GeoDataFrame, frames: pd.DataFrame, sightings: Sig
     number = passes_of(ordered[["x_m", "y_m"]].to_numpy(np.float64), ordered["t_s"].to_numpy(np.float64), gap_s=gap_s)
     by_frame = pd.Series(number, index=ordered["frame"].to_numpy())
     names = observations["frame"].to_numpy()[sightings.row]
-    return by_frame[~by_frame.index.duplicated()].loc[names].to_numpy(np.int64)
+    return np.asarray(by_frame[~by_frame.index.duplicated()].loc[names], np.int64)
 
 
 def _defects_of(sightings: Sightings, passes: Index, knobs: ConsolidateParams) -> tuple[Index, Index]:

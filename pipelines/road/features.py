@@ -21,7 +21,17 @@ NAMESPACE = uuid.UUID("6f0a3c1e-7d0b-5f57-9a55-2f6c0f6b7f0d")
 
 DEFECT_COLUMNS = [
     *("uuid", "class", "class_ja", "class_en", "length_m", "width_m", "area_m2", "size_sd_m", "depth", "score"),
-    *("position_sd_m", "n_seen", "n_passes", "first_seen", "last_seen", "link", "chainage_m", "offset_m", "heading_deg"),
+    *(
+        "position_sd_m",
+        "n_seen",
+        "n_passes",
+        "first_seen",
+        "last_seen",
+        "link",
+        "chainage_m",
+        "offset_m",
+        "heading_deg",
+    ),
     *("frame", "box_x1", "box_y1", "box_x2", "box_y2", "footprint", "geometry"),
 ]
 _BOX = ["x1", "y1", "x2", "y2"]
@@ -84,7 +94,7 @@ def defect_table(
             "n_passes": pd.Series(labels.passes).groupby(labels.defect).nunique().to_numpy(),
             "first_seen": by_defect.min().to_numpy(),
             "last_seen": by_defect.max().to_numpy(),
-            "link": _links(seen, sightings, labels.defect, n),
+            "link": _links(sightings, labels.defect, n),
             **_best_columns(seen.iloc[best]),
         }
     )
@@ -98,7 +108,8 @@ def defect_table(
 def _positions(sightings: Sightings, labels: Labels, n: int, rho: float) -> tuple[Array, Array]:
     """Place (n, 2) m and covariance (n, 2, 2) m² of each defect.
 
-    Sightings of a pass are fused by the view's part, the pass's share of the track's error is added once, and passes, whose
+    Sightings of a pass are fused by the view's part, the pass's share of the track's error is added once, and passes,
+    whose
     errors have nothing in common, are fused by the sum.
     """
     runs = runs_of(sightings, labels.run, labels.passes, rho)
@@ -119,7 +130,8 @@ def _uuids(seen: pd.DataFrame, sightings: Sightings, defect: Index) -> list[str]
     boxes = rows[_BOX].to_numpy(np.float64)
     keys = zip(rows["frame"], rows["t_s"], boxes, sightings.xy_m[first], strict=True)
     return [
-        str(uuid.uuid5(NAMESPACE, f"{frame}|{t:.3f}|{','.join(f'{v:.1f}' for v in (*box, *xy))}")) for frame, t, box, xy in keys
+        str(uuid.uuid5(NAMESPACE, f"{frame}|{t:.3f}|{','.join(f'{v:.1f}' for v in (*box, *xy))}"))
+        for frame, t, box, xy in keys
     ]
 
 
@@ -151,9 +163,10 @@ def _classes(observations: gpd.GeoDataFrame, sightings: Sightings, defect: Index
 
 
 def _sizes(seen: pd.DataFrame, defect: Index, n: int) -> tuple[Array, Array]:
-    """Length, width, area (n, 3), weighted medians that trust near views, and the sd (n,) m of the mean of length and width.
+    """Length, width, area (n, 3), weighted medians that trust near views, and the sd (n,) m of their mean.
 
-    A pixel covers ground in proportion to the square of the distance along the road, so that a box's size has a variance
+    A pixel covers ground in proportion to the square of the distance along the road, so that a box's size has a
+    variance
     that grows with its fourth power.
     """
     weight = np.maximum(seen["forward_m"].to_numpy(np.float64), 2.0) ** -4.0
@@ -208,7 +221,7 @@ def _days(t_s: pd.Series[float]) -> pd.Series[pd.Timestamp]:
     return pd.to_datetime(t_s, unit="s").dt.floor("D")
 
 
-def _links(seen: pd.DataFrame, sightings: Sightings, defect: Index, n: int) -> list[str]:
+def _links(sightings: Sightings, defect: Index, n: int) -> list[str]:
     """The link most sightings were snapped to, near ones weighing more."""
     weight = 1 / np.maximum(sightings.forward_m, 1.0)
     votes = pd.DataFrame({"defect": defect, "link": sightings.link, "weight": weight})
@@ -221,7 +234,7 @@ def _links(seen: pd.DataFrame, sightings: Sightings, defect: Index, n: int) -> l
 def _along_link(
     seen: pd.DataFrame, sightings: Sightings, defect: Index, link: NDArray[np.object_], xy: Array
 ) -> tuple[Array, Array]:
-    """Chainage and offset of each defect (n,), from the sighting on its link that lies nearest to its fused position."""
+    """Chainage and offset of each defect (n,), from the sighting on its link nearest to its fused position."""
     off = np.linalg.norm(sightings.xy_m - xy[defect], axis=1) + np.where(sightings.link == link[defect], 0.0, 1e6)
     order = np.lexsort((np.arange(len(off)), off, defect))
     rows = order[np.unique(defect[order], return_index=True)[1]]

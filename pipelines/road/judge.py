@@ -1,8 +1,8 @@
 """How bad each defect is, which comes first, and why.
 
-Levels are MyCityReport's three (Maeda et al. 2018; 損傷なし, 損傷あり, 要補修). The priority is a sum of named terms whose weights
-stand in params.yaml; every row carries its terms, so that a crew can argue with it. Depth cannot be seen in one picture and is
-never inferred.
+Levels are MyCityReport's three (損傷なし, 損傷あり, 要補修). The priority is a sum of named terms whose weights
+stand in params.yaml; every row carries its terms, so that a crew can argue with it. Depth cannot be seen in one
+picture and is never inferred.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ class JudgeParams(BaseModel):
     """Levels and weights (params.yaml, section `judge`). Terms other than safety lie between 0 and their weight.
 
     Attributes:
-        pothole_repair_m: potholes this wide or wider need repair. 0.20 m is the target value of the Japan Road
-            Association's 道路維持修繕要綱 (1978) for motorways and busy ordinary roads; ASTM D6433 begins a higher severity class
-            at the same mean diameter.
-        alligator_repair_m2: alligator cracks this large or larger need repair; they mean that the base is failing, so any.
+        pothole_repair_m: potholes this wide or wider need repair. 0.20 m is the target value of the Japan
+            Road Association's 道路維持修繕要綱 (1978) for motorways and busy ordinary roads; ASTM
+            D6433 begins a class of mean diameter there too.
+        alligator_repair_m2: alligator cracks this large or larger need repair; they mean that the base is failing, so
+        any.
         crack_repair_m: other cracks this long or longer need repair; None: never on their own.
         safety: points by level and class; it weighs more than any other term.
         size_weight: points of a defect of `full_size_m` or more.
@@ -46,26 +47,26 @@ class JudgeParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pothole_repair_m: float = Field(0.20, gt=0)
-    alligator_repair_m2: float = Field(0.0, ge=0)
-    crack_repair_m: float | None = Field(None, gt=0)
+    pothole_repair_m: float = Field(default=0.20, gt=0)
+    alligator_repair_m2: float = Field(default=0.0, ge=0)
+    crack_repair_m: float | None = Field(default=None, gt=0)
     safety: dict[str, dict[str, float]] = {
         "repair": {"D40": 50.0, "D20": 30.0, "D00": 20.0, "D10": 20.0, "crack": 20.0},
         "damage": {"D40": 25.0, "D20": 15.0, "D00": 8.0, "D10": 8.0, "crack": 8.0},
         "none": {},
     }
-    size_weight: float = Field(15.0, ge=0)
+    size_weight: float = Field(default=15.0, ge=0)
     full_size_m: dict[str, float] = {"D40": 1.0, "D20": 4.0, "D00": 6.0, "D10": 4.0, "crack": 4.0}
-    traffic_weight: float = Field(12.0, ge=0)
+    traffic_weight: float = Field(default=12.0, ge=0)
     traffic: dict[str, float] = {
         **{"motorway": 1.0, "trunk": 1.0, "primary": 0.85, "secondary": 0.7, "tertiary": 0.55, "unclassified": 0.35},
         **{"residential": 0.3, "living_street": 0.2, "service": 0.1, "track": 0.05},
     }
-    seen_again_weight: float = Field(3.0, ge=0)
-    growth_weight: float = Field(8.0, ge=0)
-    people_weight: float = Field(6.0, ge=0)
-    full_people: float = Field(500.0, gt=0)
-    confidence_weight: float = Field(6.0, ge=0)
+    seen_again_weight: float = Field(default=3.0, ge=0)
+    growth_weight: float = Field(default=8.0, ge=0)
+    people_weight: float = Field(default=6.0, ge=0)
+    full_people: float = Field(default=500.0, gt=0)
+    confidence_weight: float = Field(default=6.0, ge=0)
 
 
 def judge(
@@ -73,7 +74,8 @@ def judge(
 ) -> gpd.GeoDataFrame:
     """Add level, priority, terms, rank, road name and reasons to a table of defects.
 
-    Columns `change`, `growth_m`, `n_surveys` and `status` (from `previous`) and `people_per_h` are used where present. Closed
+    Columns `change`, `growth_m`, `n_surveys` and `status` (from `previous`) and `people_per_h` are used where
+    present. Closed
     defects and those that are gone get no rank; the others are ranked by priority, ties by uuid.
 
     Args:
@@ -135,7 +137,9 @@ def terms_of(table: pd.DataFrame, params: JudgeParams) -> list[dict[str, float]]
     kind, level = table["class"].to_numpy(object), table["judgement"].to_numpy(object)
     full = np.array([params.full_size_m.get(one, 4.0) for one in kind], np.float64)
     road = [params.traffic.get(str(one), np.nan) for one in table["road_class"]]
-    again = (table["n_passes"].fillna(1).to_numpy(np.float64) > 1) | (table["n_surveys"].fillna(1).to_numpy(np.float64) > 1)
+    again = (table["n_passes"].fillna(1).to_numpy(np.float64) > 1) | (
+        table["n_surveys"].fillna(1).to_numpy(np.float64) > 1
+    )
     frames = np.minimum(table["n_seen"].fillna(1).to_numpy(np.float64) / 4, 1.0)
     sure = table["score"].fillna(0.0).to_numpy(np.float64) * (0.5 + 0.5 * frames)
     change = table["change"].to_numpy(object)
@@ -143,9 +147,9 @@ def terms_of(table: pd.DataFrame, params: JudgeParams) -> list[dict[str, float]]
     growth = params.growth_weight * np.minimum(grown / np.maximum(0.5 * mean_size(table), 1e-6), 1.0)
     columns: dict[str, Array] = {
         "safety": np.array([params.safety.get(a, {}).get(b, 0.0) for a, b in zip(level, kind, strict=True)]),
-        "size": params.size_weight * np.minimum(mean_size(table) / full, 1.0),
+        "size": np.asarray(params.size_weight * np.minimum(mean_size(table) / full, 1.0), np.float64),
         "traffic": params.traffic_weight * np.array(road, np.float64),
-        "seen_again": params.seen_again_weight * again,
+        "seen_again": np.asarray(params.seen_again_weight * again, np.float64),
         "growth": np.where(change == "", np.nan, growth),
         "confidence": params.confidence_weight * sure,
     }

@@ -1,8 +1,11 @@
 """One defect from the runs of one or several passes.
 
-Within a pass a run may have broken (a sighting fell outside the gate): its pieces are stitched where they lie together and
-never share a frame. Between passes the track's error is not shared: everything that one pass saw around a place is shifted
-against what another saw there, all by nearly the same amount. That common shift is estimated first, from the pattern of the
+Within a pass a run may have broken (a sighting fell outside the gate): its pieces are stitched where they lie
+together and
+never share a frame. Between passes the track's error is not shared: everything that one pass saw around a place is
+shifted
+against what another saw there, all by nearly the same amount. That common shift is estimated first, from the pattern
+of the
 neighbours, and removed before runs are assigned to known defects one to one.
 """
 
@@ -121,7 +124,7 @@ def stitch(runs: Runs, gates: MergeGates) -> Index:
     kept = (i < j) & (runs.passes[i] == runs.passes[j]) & (runs.family[i] == runs.family[j])
     i, j = i[kept], j[kept]
     drift = drift_variance(np.square(runs.track_sd_m[i]), np.full(len(i), _PIECES_APART_M), gates.track_memory_m)
-    spread = _spread(runs, i, runs, j, gates, gates.model_sd_m) + drift[:, None, None] * np.eye(2)
+    spread = _spread(runs, i, j, gates, gates.model_sd_m) + drift[:, None, None] * np.eye(2)
     cost = _distance(runs.xy_m[i] - runs.xy_m[j], spread)
     near = cost < gates.gate_sigmas**2
     group = list(range(len(runs)))
@@ -183,7 +186,7 @@ def _match(
     i, j, offset = i[kept], j[kept], offset[kept]
     shift_var = np.square(runs.track_sd_m[rows]) + np.square(runs.track_sd_m[root].mean())
     shift = _shifts(runs.xy_m[rows], i, offset, shift_var, gates)
-    spread = _spread(runs, rows[i], runs, root[j], gates, _PATTERN_SD_M)
+    spread = _spread(runs, rows[i], root[j], gates, _PATTERN_SD_M)
     cost = _distance(offset - shift[i], spread)
     return [(int(rows[a]), int(root[b])) for a, b in _one_to_one(i, j, cost, gates.gate_sigmas**2)]
 
@@ -197,10 +200,10 @@ def _near(a: Array, b: Array, radius: float) -> tuple[Index, Index]:
     return found["i"][order].astype(np.int64), found["j"][order].astype(np.int64)
 
 
-def _spread(a: Runs, i: Index, b: Runs, j: Index, gates: MergeGates, sd_m: float) -> Array:
+def _spread(runs: Runs, i: Index, j: Index, gates: MergeGates, sd_m: float) -> Array:
     """(pairs, 2, 2) m²: how far apart two runs of one defect may lie, the tracks' errors aside."""
-    size = gates.extent_share * np.minimum(a.extent_m[i], b.extent_m[j])
-    return a.cov_view[i] + b.cov_view[j] + (sd_m**2 + size**2)[:, None, None] * np.eye(2)
+    size = gates.extent_share * np.minimum(runs.extent_m[i], runs.extent_m[j])
+    return runs.cov_view[i] + runs.cov_view[j] + (sd_m**2 + size**2)[:, None, None] * np.eye(2)
 
 
 def _distance(offset: Array, spread: Array) -> Array:
@@ -246,7 +249,7 @@ def _shifts(xy_m: Array, i: Index, offset: Array, shift_var: Array, gates: Merge
 
 @dataclass(frozen=True, slots=True)
 class _Votes:
-    """Offsets (m, 2) m to known defects that a run and its neighbours propose, their variance (m,) m², where each run begins."""
+    """Offsets (m, 2) m to known defects that a run and its neighbours propose, variances (m,) m², each run's start."""
 
     offset: Array
     variance: Array
@@ -261,7 +264,7 @@ def _best_shift(votes: _Votes, prior: float, gate: float) -> Array:
     winner = int(np.argmin(best + np.square(tried).sum(axis=1) / max(prior, 1e-6)))
     inlier = misfit[winner] < gate
     if not inlier.any():
-        return tried[winner]
+        return np.asarray(tried[winner])
     # The mean of what agrees, drawn towards zero as far as the tracks' own claim warrants.
     weight = 1 / votes.variance[inlier]
     mean: Array = weight @ votes.offset[inlier] / (weight.sum() + 1 / max(prior, 1e-6))

@@ -40,7 +40,11 @@ def sentences(table: pd.DataFrame, terms: Sequence[Mapping[str, float]], languag
         language: `ja` or `en`.
     """
     say = _japanese if language == "ja" else _english
-    return ["\n".join(say(row, points)) for row, points in zip(table.to_dict("records"), terms, strict=True)]
+    return ["\n".join(say(row, points)) for row, points in zip(_rows(table), terms, strict=True)]
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
 
 
 def _centimetres(row: Mapping[str, Any]) -> int:
@@ -90,7 +94,9 @@ def _japanese(row: Mapping[str, Any], points: Mapping[str, float]) -> list[str]:
     if row["class"] == POTHOLE:
         size = f"{name_ja(POTHOLE)}（径 約{_centimetres(row)} cm）"
     else:
-        size = f"{name_ja(row['class'])}（長さ 約{_number(row, 'length_m'):.1f} m、幅 約{_number(row, 'width_m'):.1f} m）"
+        size = (
+            f"{name_ja(row['class'])}（長さ 約{_number(row, 'length_m'):.1f} m、幅 約{_number(row, 'width_m'):.1f} m）"
+        )
     seen = (f"{n_passes} 回の走行、" if n_passes > 1 else "") + f"{frames} 枚の画像で確認"
     lines = [f"{where}{size}。{seen}。", f"{_LEVELS[row['judgement']][0]}。"]
     if row["change"] == "worse":

@@ -1,6 +1,7 @@
 """Sightings: what one frame shows of one thing, ready to be associated.
 
-A detector may put two boxes of one family on the same thing (D00 and D20 on one crack). Boxes of one frame and family that
+A detector may put two boxes of one family on the same thing (D00 and D20 on one crack). Boxes of one frame and family
+that
 overlap become one sighting here; boxes that do not overlap are different defects, whatever their distance.
 """
 
@@ -118,7 +119,7 @@ def _poses(names: pd.Series[str], frames: pd.DataFrame) -> pd.DataFrame:
     unknown = ~names.isin(by_name.index)
     if unknown.any():
         raise PipelineError("a box lies in a frame that is not among the frames", where=names[unknown].iloc[0])
-    return by_name.loc[names.to_numpy()]
+    return by_name.loc[names.tolist()]
 
 
 def _overlapping(table: pd.DataFrame, family: Index, overlap: float) -> Index:
@@ -134,7 +135,7 @@ def _overlapping(table: pd.DataFrame, family: Index, overlap: float) -> Index:
     same = size.prod(axis=1) >= overlap * np.maximum(np.minimum(area[i], area[j]), 1e-9)
     graph = coo_array((np.ones(same.sum(), np.int8), (i[same], j[same])), shape=(len(table), len(table)))
     _, labels = connected_components(graph, directed=False)
-    return pd.factorize(labels)[0].astype(np.int64)
+    return np.asarray(pd.factorize(labels)[0], np.int64)
 
 
 def _leaders(group: Index, score: Array) -> Index:

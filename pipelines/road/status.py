@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import pandas as pd
+
 from geo.styles import Choice
 
 FIRST = "detected"
@@ -29,12 +31,14 @@ REPAIRED = frozenset({"done", "verified"})
 CLOSED = REPAIRED | {"rejected", "merged", "not_responsible"}
 
 # What people may have typed or other tools have written for one of ours.
-_SYNONYMS: Mapping[str, str] = MappingProxyType({"open": "detected", "dismissed": "rejected", "not_a_defect": "rejected", "watch": "deferred"})
+_SYNONYMS: Mapping[str, str] = MappingProxyType(
+    {"open": "detected", "dismissed": "rejected", "not_a_defect": "rejected", "watch": "deferred"}
+)
 
 
-def status_of(text: object) -> str:
-    """The state that a table's cell names: its value, or its name in either language; anything else is kept as it is."""
-    said = "" if text is None or text != text else str(text).strip()
+def status_of(text: str | float | None) -> str:
+    """The state that a table's cell names: its value or either name; anything else is kept as it is."""
+    said = "" if pd.isna(text) else str(text).strip()
     lowered = said.lower()
     for choice in STATUSES:
         if lowered in {choice.value, choice.ja, choice.en.lower(), choice.label.lower()}:

@@ -1,11 +1,14 @@
 """Following defects through one pass: which sightings of neighbouring frames show the same thing.
 
-Within a pass the track's error is shared by neighbouring frames, so only the view's own error separates two sightings. The
+Within a pass the track's error is shared by neighbouring frames, so only the view's own error separates two
+sightings. The
 largest part of that, the vehicle's pitching, is in turn shared by all boxes of one frame: it shifts them together, by
-κ·forward² (small angles over a flat road). Each frame is therefore associated jointly: the κ under which its boxes fit the
+κ·forward² (small angles over a flat road). Each frame is therefore associated jointly: the κ under which its boxes
+fit the
 defects known so far is sought first, then boxes are assigned one to one (joint compatibility: Neira & Tardós 2001).
 
-Frames are taken backwards in time. Then a defect is first met where it was nearest and best located, and its far, uncertain
+Frames are taken backwards in time. Then a defect is first met where it was nearest and best located, and its far,
+uncertain
 sightings come last.
 """
 
@@ -79,7 +82,7 @@ class _Live:
         return invert(self.info)
 
     def xy_m(self) -> Array:
-        return np.einsum("nij,nj->ni", self.cov(), self.vector)
+        return np.asarray(np.einsum("nij,nj->ni", self.cov(), self.vector))
 
     def forget(self, pose_m: Array, reach_m: float) -> None:
         """Let go of what can no longer be seen from here."""
@@ -140,7 +143,8 @@ def _associate(sightings: Sightings, rows: Index, live: _Live, gates: Gates) -> 
 def drift_variance(variance: Array | float, apart_m: Array, memory_m: float) -> Array:
     """How much a track's error changes between two places.
 
-    Twice the variance less the covariance of a smooth stationary process, whose correlation falls as exp(−d²/2·memory²).
+    Twice the variance less the covariance of a smooth stationary process, whose correlation falls as
+    exp(−d²/2·memory²).
 
     Args:
         variance: of the track's error, m² per axis.

@@ -1,6 +1,6 @@
 """A drive on a computer: defects at known places, a pitching camera, a drifting track, a detector that misses.
 
-It draws nothing and tests nothing; test_consolidate_simulated.py and test_road_measures.py use it as a fixture's factory.
+It draws nothing and tests nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Drive:
     days_apart: int = 1
     seed: int = 1
     camera: Camera = field(
-        default_factory=lambda: Camera(width_px=1280, height_px=720, focal_px=900.0, cx_px=640, cy_px=360, height_m=1.35, pitch_deg=4.0)
+        default_factory=lambda: Camera(
+            width_px=1280, height_px=720, focal_px=900.0, cx_px=640, cy_px=360, height_m=1.35, pitch_deg=4.0
+        )
     )
 
 
@@ -54,7 +56,9 @@ class _Poses:
     valid: NDArray[np.bool_]
 
 
-def road_at(s: NDArray[np.float64], right: NDArray[np.float64] | float = 0.0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def road_at(
+    s: NDArray[np.float64], right: NDArray[np.float64] | float = 0.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A gently winding road: position (n, 2) m and heading (n,) rad at distance `s`."""
     heading = 0.6 * np.sin(s / 180.0) + 0.4
     fine = np.arange(0.0, float(np.max(s)) + 1.5, 0.5)
@@ -82,14 +86,20 @@ def true_defects(drive: Drive) -> gpd.GeoDataFrame:
     s, right = np.array(places).T
     crack = rng.random(len(s)) < drive.crack_share
     kind = np.where(crack, rng.choice(["D00", "D10", "D20"], len(s)), "D40")
-    length = np.where(crack, np.where(kind == "D10", 0.3, rng.uniform(0.8, 2.0, len(s))), rng.lognormal(np.log(0.4), 0.4, len(s)))
-    width = np.where(crack, np.where(kind == "D00", 0.3, rng.uniform(0.8, 1.8, len(s))), length * rng.uniform(0.8, 1.2, len(s)))
+    length = np.where(
+        crack, np.where(kind == "D10", 0.3, rng.uniform(0.8, 2.0, len(s))), rng.lognormal(np.log(0.4), 0.4, len(s))
+    )
+    width = np.where(
+        crack, np.where(kind == "D00", 0.3, rng.uniform(0.8, 1.8, len(s))), length * rng.uniform(0.8, 1.2, len(s))
+    )
     xy, heading = road_at(s, right)
     table = {"id": np.arange(len(s)), "class": kind, "length_m": length, "width_m": width, "heading": heading, "s": s}
     return gpd.GeoDataFrame(table, geometry=gpd.points_from_xy(*xy.T), crs=CRS)
 
 
-def survey(drive: Drive, truth: gpd.GeoDataFrame | None = None) -> tuple[gpd.GeoDataFrame, pd.DataFrame, gpd.GeoDataFrame]:
+def survey(
+    drive: Drive, truth: gpd.GeoDataFrame | None = None
+) -> tuple[gpd.GeoDataFrame, pd.DataFrame, gpd.GeoDataFrame]:
     """Tables `observations` (with the true id of each box in `truth`) and `frames`, and the true defects."""
     truth = true_defects(drive) if truth is None else truth
     parts = [_one_pass(drive, truth, number) for number in range(drive.passes)]
@@ -109,8 +119,17 @@ def _one_pass(drive: Drive, truth: gpd.GeoDataFrame, number: int) -> tuple[pd.Da
     stated = xy + error
     frames = pd.DataFrame(
         {
-            "frame": names, "t_s": t, "x_m": stated[:, 0], "y_m": stated[:, 1], "heading_deg": np.degrees(heading) % 360,
-            "speed_mps": 12.0, "sd_m": drive.track_sd_m, "valid": True, "n_boxes": 0, "link": "A", "chainage_m": s,
+            "frame": names,
+            "t_s": t,
+            "x_m": stated[:, 0],
+            "y_m": stated[:, 1],
+            "heading_deg": np.degrees(heading) % 360,
+            "speed_mps": 12.0,
+            "sd_m": drive.track_sd_m,
+            "valid": True,
+            "n_boxes": 0,
+            "link": "A",
+            "chainage_m": s,
         }
     )
     rows = []
@@ -131,7 +150,9 @@ def _drift(rng: np.random.Generator, n: int, drive: Drive) -> NDArray[np.float64
     return CubicSpline(np.arange(count) * fix_m, error)(np.arange(n) * drive.spacing_m)
 
 
-def _boxes(drive: Drive, rng: np.random.Generator, truth: gpd.GeoDataFrame, pose: tuple[NDArray[np.float64], float], i: int) -> list[tuple]:
+def _boxes(
+    drive: Drive, rng: np.random.Generator, truth: gpd.GeoDataFrame, pose: tuple[NDArray[np.float64], float], i: int
+) -> list[tuple]:
     at, heading = pose
     camera = replace(
         drive.camera,
@@ -148,7 +169,13 @@ def _boxes(drive: Drive, rng: np.random.Generator, truth: gpd.GeoDataFrame, pose
         corners = np.array([[forward[k] + a * half_l, right[k] + b * half_w] for a in (-1, 1) for b in (-1, 1)])
         px = camera.to_image(corners)
         box = np.concatenate([px.min(axis=0), px.max(axis=0)]) + rng.normal(0, drive.pixel_sd_px, 4)
-        inside = box[0] > 0 and box[2] < camera.width_px and box[3] < camera.height_px and box[3] > box[1] + 1 and box[2] > box[0] + 1
+        inside = (
+            box[0] > 0
+            and box[2] < camera.width_px
+            and box[3] < camera.height_px
+            and box[3] > box[1] + 1
+            and box[2] > box[0] + 1
+        )
         if not inside or rng.random() < drive.miss + 0.25 * (forward[k] > 18):
             continue
         kind = row["class"]
@@ -165,23 +192,47 @@ def _placed(drive: Drive, table: pd.DataFrame, frames: pd.DataFrame) -> pd.DataF
     near, far = (camera.to_ground(np.column_stack([middle_x, box[:, k]])) for k in (3, 1))
     px = camera.to_image((near + far) / 2)
     px = np.where(np.isfinite(px), px, -1.0)
-    poses = _Poses(*(pose[c].to_numpy() for c in ("x_m", "y_m", "heading_deg", "sd_m")), np.full(len(pose), 0.3), np.ones(len(pose), bool))
-    errors = CameraErrors(pixel_sd_px=drive.pixel_sd_px, pitch_sd_deg=drive.pitch_jitter_deg, yaw_sd_deg=drive.yaw_jitter_deg)
+    poses = _Poses(
+        *(pose[c].to_numpy() for c in ("x_m", "y_m", "heading_deg", "sd_m")),
+        np.full(len(pose), 0.3),
+        np.ones(len(pose), bool),
+    )
+    errors = CameraErrors(
+        pixel_sd_px=drive.pixel_sd_px, pitch_sd_deg=drive.pitch_jitter_deg, yaw_sd_deg=drive.yaw_jitter_deg
+    )
     at = locate(camera, poses, px, errors)
     left, rightmost = (camera.to_ground(np.column_stack([box[:, k], box[:, 3]]))[:, 1] for k in (0, 2))
     length, width = far[:, 0] - near[:, 0], rightmost - left
     out = table.drop(columns="i").assign(
-        frame=pose["frame"], t_s=pose["t_s"], located=at.in_range & np.isfinite(length), why_not="", forward_m=at.forward_m,
-        right_m=at.right_m, x_m=at.xy_m[:, 0], y_m=at.xy_m[:, 1], cov_xx=at.cov[:, 0, 0], cov_xy=at.cov[:, 0, 1],
-        cov_yy=at.cov[:, 1, 1], sd_m=at.sd_m, length_m=length, width_m=width, area_m2=length * width, link="A",
-        chainage_m=pose["chainage_m"] + at.forward_m, offset_m=at.right_m, heading_deg=pose["heading_deg"],
+        frame=pose["frame"],
+        t_s=pose["t_s"],
+        located=at.in_range & np.isfinite(length),
+        why_not="",
+        forward_m=at.forward_m,
+        right_m=at.right_m,
+        x_m=at.xy_m[:, 0],
+        y_m=at.xy_m[:, 1],
+        cov_xx=at.cov[:, 0, 0],
+        cov_xy=at.cov[:, 0, 1],
+        cov_yy=at.cov[:, 1, 1],
+        sd_m=at.sd_m,
+        length_m=length,
+        width_m=width,
+        area_m2=length * width,
+        link="A",
+        chainage_m=pose["chainage_m"] + at.forward_m,
+        offset_m=at.right_m,
+        heading_deg=pose["heading_deg"],
     )
     out["geometry"] = _rectangles(at.xy_m, length, width, np.radians(pose["heading_deg"].to_numpy()))
     return out
 
 
 def _rectangles(xy, length, width, heading) -> list[shapely.Polygon]:  # type: ignore[no-untyped-def]
-    ahead, right = np.column_stack([np.sin(heading), np.cos(heading)]), np.column_stack([np.cos(heading), -np.sin(heading)])
+    ahead, right = (
+        np.column_stack([np.sin(heading), np.cos(heading)]),
+        np.column_stack([np.cos(heading), -np.sin(heading)]),
+    )
     shapes = []
     for at, a, b, u, v in zip(np.nan_to_num(xy), np.nan_to_num(length, nan=0.1), width, ahead, right, strict=True):
         corners = [at + i * a / 2 * u + j * b / 2 * v for i, j in ((-1, -1), (-1, 1), (1, 1), (1, -1))]
