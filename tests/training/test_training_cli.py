@@ -1,0 +1,114 @@
+"""The verbs say what they find in one line or one table, and need torch only where they train."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from training.cli import evaluate, export, prepare, train
+from training.errors import RecipeError, RunError, SourceError
+
+RECIPE = """
+task: road
+architecture: yolo11n
+classes: [D40, crack]
+seed: 1
+batch: 2
+stages:
+  - {name: a, epochs: 1, crops: 2, side_px: 64, rate: 0.001, final_rate: 0.001, sources: {ours: {weight: 1}}}
+card:
+  name: ours
+  classes: [{name: D40, title_en: a, title_ja: b}, {name: crack, title_en: a, title_ja: b}]
+  validation: [ours]
+"""
+CATALOGUE = """
+ours: {title: Ours, licence: CC0-1.0, url: none, layout: yolo, path: ours, classes: {"0": D40}, labels: [D40],
+       faults: [a little small]}
+"""
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for part in ("images", "labels"):
+            (tmp_path / "ours" / split / part).mkdir(parents=True)
+        Image.fromarray(rng.integers(0, 255, (64, 64, 3), np.uint8)).save(
+            tmp_path / "ours" / split / "images" / "a.png"
+        )
+        (tmp_path / "ours" / split / "labels" / "a.txt").write_text("0 0.5 0.5 0.3 0.3", encoding="utf-8")
+    (tmp_path / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
+    (tmp_path / "catalogue.yaml").write_text(CATALOGUE, encoding="utf-8")
+    return ["road", "--data", str(tmp_path), "--catalogue", str(tmp_path / "catalogue.yaml")]
+
+
+def call(verb, *arguments):
+    return CliRunner().invoke(verb, [str(one) for one in arguments], catch_exceptions=False)
+
+
+def test_prepare_counts_what_is_there_and_repeats_known_faults(arguments, tmp_path):
+    out = tmp_path / "summary.json"
+    result = call(prepare, *arguments, "--recipe", tmp_path / "recipe.yaml", "--json", out)
+    summary = json.loads(out.read_text(encoding="utf-8"))
+    assert json.loads(result.output) == summary
+    assert summary["ours/train"]["boxes"] == {"D40": 1, "crack": 0}
+    assert summary["ours/train"]["pictures_labelling"] == {"D40": 1, "crack": 0}
+    assert summary["ours/val"]["faults"] == ["a little small"]
+
+
+def test_prepare_refuses_a_picture_on_both_sides(arguments, tmp_path):
+    shutil.copy(tmp_path / "ours/train/images/a.png", tmp_path / "ours/val/images/twin.png")
+    with pytest.raises(SourceError, match="same picture"):
+        call(prepare, *arguments, "--recipe", tmp_path / "recipe.yaml")
+
+
+def test_an_impossible_recipe_is_named_by_its_field(arguments, tmp_path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(RECIPE.replace("side_px: 64", "side_px: 65"), encoding="utf-8")
+    with pytest.raises(RecipeError, match="side_px"):
+        call(prepare, *arguments, "--recipe", path)
+
+
+def test_export_before_training_says_what_to_run(arguments, tmp_path):
+    pytest.importorskip("torch", reason="torch is not installed")
+    with pytest.raises(RunError, match="michisora train"):
+        call(export, *arguments, "--run", tmp_path / "none", "--out", tmp_path / "model")
+
+
+def test_train_export_and_evaluate_follow_one_another(arguments, tmp_path):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from training.network import build_network  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    base, run, model = tmp_path / "base.pt", tmp_path / "run", tmp_path / "model"
+    torch.save(build_network("yolo11n", 80).state_dict(), base)
+    by_recipe = [*arguments, "--recipe", tmp_path / "recipe.yaml"]
+    call(train, *by_recipe, "--base", base, "--out", run)
+    call(export, *by_recipe, "--run", run, "--out", model)
+    out = tmp_path / "figures.json"
+    task, *options = arguments
+    result = call(evaluate, task, "ours", *options, "--model", model, "--precision", "f32", "--json", out)
+    figures = json.loads(out.read_text(encoding="utf-8"))
+    assert "ours: 1 pictures" in result.output and "pothole pictures" in result.output
+    assert figures["ours"]["classes"]["D40"]["n"] == 1 and "crack" not in figures["ours"]["classes"]
+
+
+@pytest.mark.shared
+def test_the_shipped_model_does_what_its_card_says(shared_data, tmp_path):
+    out = tmp_path / "figures.json"
+    call(evaluate, "road", "rdd2022_china_motorbike", "--data", shared_data, "--precision", "f32", "--json", out)
+    from models.detector import open_detector  # noqa: PLC0415
+
+    said = open_detector("road", precision="f32").card.metrics["rdd2022_china_motorbike"]
+    found = json.loads(out.read_text(encoding="utf-8"))["rdd2022_china_motorbike"]
+    assert found["map50"] == pytest.approx(said["map50"], abs=0.005)
+
+
+def test_the_verbs_load_without_torch():
+    code = "import sys, training.cli; sys.exit('torch' in sys.modules or 'ultralytics' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
