@@ -66,8 +66,8 @@ def _japan_zones() -> tuple[_Zone, ...]:
 def plane_crs(lon: float, lat: float) -> CRS:
     """The metric plane CRS for a place: a JGD2011 plane zone in Japan, else UTM on WGS 84.
 
-    Where the areas of several Japanese zones overlap, the one with the nearest origin is taken (see the module's note on
-    prefectures).
+    Where the areas of several Japanese zones overlap, the one with the nearest origin is taken (see the module's note
+    on prefectures).
 
     Args:
         lon: longitude, degrees east, WGS 84 or JGD2011.

@@ -82,7 +82,8 @@ class Fixes:
             duplicates=given.duplicates + int((~first).sum()),
             no_position=given.no_position + int((~usable).sum()),
         )
-        return cls(*(np.ascontiguousarray(row) for row in table[:, first]), source=source, counts=counted)
+        t, x, y, speed, bearing, sd = (np.ascontiguousarray(row) for row in table[:, first])
+        return cls(t, x, y, speed, bearing, sd, source=source, counts=counted)
 
     def __len__(self) -> int:
         return len(self.t_s)

@@ -48,7 +48,7 @@ class Smoothed:
         cov: float64 (n, s, s).
         lag: float64 (n - 1, s, s), covariance of each state (rows) with the next one (columns).
         innovation: float64 (n, m), each measurement minus what the ones before it led to expect.
-        innovation_var: float64 (n, m), the variance expected of it.
+        innovation_cov: float64 (n, m, m), the covariance expected of it.
     """
 
     mean: Array
@@ -79,7 +79,7 @@ def smooth_states(model: Model, measured: Measurements) -> Smoothed:
 
 
 def log_likelihood(innovation: Array, innovation_cov: Array) -> float:
-    """The Gaussian log likelihood of the innovations, up to a constant (Harvey 1989, prediction error decomposition)."""
+    """The Gaussian log likelihood of the innovations, up to a constant (prediction error errors, Harvey 1989)."""
     _, logdet = np.linalg.slogdet(innovation_cov)
     whitened = np.linalg.solve(innovation_cov, innovation[..., None])[..., 0]
     return float(-0.5 * (logdet.sum() + (innovation * whitened).sum()))
@@ -146,8 +146,8 @@ def _scan(join: Callable[[Elements, Elements], Elements], items: Elements) -> El
     return out
 
 
-def _t(matrices: Array) -> Array:
-    return np.swapaxes(matrices, -1, -2)
+def _t(matrices: npt.NDArray[np.floating]) -> Array:
+    return np.asarray(np.swapaxes(matrices, -1, -2), np.float64)
 
 
 def _apply(matrices: Array, vectors: Array) -> Array:

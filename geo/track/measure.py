@@ -82,7 +82,7 @@ def measurements(fixes: PlaneFixes, noise: Noise, direction_deg: Array, weight: 
 
     That a vehicle does not slide sideways is the fourth row: its velocity across the receiver's bearing is zero. Where
     the receiver gives no bearing the speed is laid along `direction_deg` and nothing is said across; where it stands,
-    both rows say that it does, and no direction is believed. A receiver's velocity comes out of its own low-pass filter:
+    both rows say that it does, and no direction is believed. A receiver's velocity comes out of a low-pass filter:
     it is taken as v - lag · a, the first-order response.
 
     Args:

@@ -38,7 +38,7 @@ class Motion:
     wander_tau_s: float
 
     def transition(self, dt_s: Array) -> Array:
-        """The state's transition over `dt_s` (n,), as (n, 8, 8); order: positions, velocities, accelerations, errors."""
+        """The state's transition over `dt_s` (n,), (n, 8, 8); order: positions, velocities, accelerations, errors."""
         dt, tau = np.asarray(dt_s, float), self.accel_tau_s
         to_v = -tau * np.expm1(-dt / tau)
         axis = np.zeros((*dt.shape, PER_AXIS, PER_AXIS))

@@ -1,6 +1,4 @@
-"""From cleaned fixes to a trajectory: Kalman smoothing in the plane, robust, with the receiver's noise estimated."""
-
-from dataclasses import dataclass
+"""From cleaned fixes to a trajectory: Kalman smoothing in the plane, robust, with fixed noise of a good receiver."""
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,10 +7,9 @@ from pyproj import CRS
 from geo.crs import require_metric
 from geo.errors import TrackError
 from geo.track.fixes import Fixes
-from geo.track.kalman import Measurements, Model, Smoothed, smooth_states
+from geo.track.kalman import Model, smooth_states
 from geo.track.measure import Noise, PlaneFixes, directions, measurements
 from geo.track.motion import SIZE, Motion
-from geo.track.poses import Array
 from geo.track.states import SmoothedStates
 from geo.track.trajectory import Trajectory
 
@@ -26,17 +23,25 @@ class SmoothParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    latency_s: float = Field(0.0, description="by how much fixes are stamped late, s (0 for UTC from the receiver)")
-    latency_sd_s: float = Field(0.0, ge=0, description="how well the two clocks agree, s; it counts along the road")
-    accel_sd_mps2: float = Field(1.0, gt=0)
-    accel_tau_s: float = Field(4.0, gt=0)
-    wander_tau_s: float = Field(15.0, gt=0, description="how long consecutive fixes share their error, s")
-    shared_sd_m: float = Field(1.0, ge=0, description="error that all fixes share, m per axis, if none is stated")
-    extrapolate_s: float = Field(1.0, ge=0, description="poses are valid this long beyond the first and last fix")
+    latency_s: float = Field(
+        default=0.0, description="by how much fixes are stamped late, s (0 for UTC from the receiver)"
+    )
+    latency_sd_s: float = Field(
+        default=0.0, ge=0, description="how well the two clocks agree, s; it counts along the road"
+    )
+    accel_sd_mps2: float = Field(default=1.0, gt=0)
+    accel_tau_s: float = Field(default=4.0, gt=0)
+    wander_tau_s: float = Field(default=15.0, gt=0, description="how long consecutive fixes share their error, s")
+    shared_sd_m: float = Field(
+        default=1.0, ge=0, description="error that all fixes share, m per axis, if none is stated"
+    )
+    extrapolate_s: float = Field(
+        default=1.0, ge=0, description="poses are valid this long beyond the first and last fix"
+    )
 
 
 def smooth(fixes: Fixes, crs: CRS, params: SmoothParams | None = None) -> Trajectory:
-    """The trajectory that cleaned fixes make probable, with honest standard deviations.
+    """The trajectory that cleaned fixes make probable, with its standard deviations.
 
     Args:
         fixes: cleaned fixes, two or more.
@@ -56,7 +61,8 @@ def smooth(fixes: Fixes, crs: CRS, params: SmoothParams | None = None) -> Trajec
     noise = Noise(1.0, 1.0, 0.3, 2.0, 0.0)
     motion = Motion(params.accel_sd_mps2, params.accel_tau_s, noise.wander_m, params.wander_tau_s)
     weight = np.ones((len(fixes), 2))
-    smoothed = smooth_states(_model(plane, motion), measurements(plane, noise, directions(plane.t_s, plane.xy_m), weight))
+    measured = measurements(plane, noise, directions(plane.t_s, plane.xy_m), weight)
+    smoothed = smooth_states(_model(plane, motion), measured)
     states = SmoothedStates(plane.t_s, motion, smoothed, plane.origin_m, np.full(len(fixes), params.shared_sd_m))
     return Trajectory.of(crs, states, latency_sd_s=params.latency_sd_s, extrapolate_s=params.extrapolate_s)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from geo.track.kalman import Smoothed
 from geo.track.motion import POSITION, VELOCITY, Motion
@@ -17,7 +18,8 @@ class SmoothedStates:
     """The exact posterior of position and velocity at any time, given the smoothed states at the fixes.
 
     Between two fixes the vehicle is the motion model's bridge pinned at both (Barfoot 2017, State Estimation for
-    Robotics, § 3.4, interpolation of Gauss–Markov processes), so the standard deviation grows in a gap and shrinks again.
+    Robotics, § 3.4, interpolation of Gauss–Markov processes), so the standard deviation grows in a gap and shrinks
+    again.
 
     Attributes:
         t_s: float64 (n,), the fixes' times.
@@ -72,5 +74,5 @@ class SmoothedStates:
         cov[out] = onward @ cov[out] @ _t(onward) + noise
 
 
-def _t(matrices: Array) -> Array:
-    return np.swapaxes(matrices, -1, -2)
+def _t(matrices: npt.NDArray[np.floating]) -> Array:
+    return np.asarray(np.swapaxes(matrices, -1, -2), np.float64)

@@ -102,11 +102,13 @@ class Trajectory:
         out = np.full((6, len(asked)), np.nan)
         if valid.any():
             out[:, valid] = self._poses(asked[valid])
-        return Poses(asked, *out, valid=valid)
+        x_m, y_m, heading, speed, sd, heading_sd = out
+        return Poses(asked, x_m, y_m, heading, speed, sd, heading_sd, valid)
 
     def distance_m(self, t_s: npt.ArrayLike) -> Array:
         """Distance travelled since the first node at `t_s` (n,); it never shrinks, and stays at its end beyond it."""
-        return np.interp(np.atleast_1d(np.asarray(t_s, float)), self.travel.t_s, self.travel.distance_m)
+        asked = np.atleast_1d(np.asarray(t_s, float))
+        return np.asarray(np.interp(asked, self.travel.t_s, self.travel.distance_m))
 
     def time_at(self, distance_m: npt.ArrayLike) -> Array:
         """When the vehicle first reached `distance_m` (n,); nan beyond the track's length."""
@@ -143,7 +145,7 @@ def heading_sd_deg(velocity: Array, cov: Array) -> Array:
     speed = np.maximum(np.hypot(velocity[:, 0], velocity[:, 1]), 1e-9)
     across = np.stack([-velocity[:, 1], velocity[:, 0]], axis=-1) / speed[:, None]
     across_sd = np.sqrt(np.maximum(np.einsum("ni,nij,nj->n", across, cov, across), 0.0))
-    return np.minimum(np.degrees(across_sd / speed), UNKNOWN_HEADING_SD_DEG)
+    return np.asarray(np.minimum(np.degrees(across_sd / speed), UNKNOWN_HEADING_SD_DEG))
 
 
 def _travel(states: States) -> _Travel:
