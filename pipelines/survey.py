@@ -16,12 +16,12 @@ A survey is a folder with a manifest, `survey.yaml`:
 Paths are taken from the manifest's folder.
 """
 
+import datetime
 import difflib
 import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date as Date
 from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -76,7 +76,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, Field(min_length=1)]
-    date: Date | None = None
+    date: datetime.date | None = None
     frames: Path | tuple[Path, ...]
     track: Path | None = None
     roads: Path | None = None
@@ -117,7 +117,7 @@ class Survey:
     frames: tuple[Path, ...]
     camera: CameraEntry
     where: Path
-    date: Date | None = None
+    date: datetime.date | None = None
     track: Path | None = None
     roads: Path | None = None
     clock_offset_s: float = 0.0
@@ -279,7 +279,7 @@ def _near_match(location: tuple[int | str, ...]) -> str:
 
 def _with_files(survey: Survey) -> Survey:
     """The survey, once every file it names is known to be there."""
-    named = [("frames", path) for path in survey.frames]
+    named: list[tuple[str, Path | None]] = [("frames", path) for path in survey.frames]
     named += [("track", survey.track), ("roads", survey.roads), ("previous", survey.previous)]
     for role, path in named:
         if path is not None and not path.exists():

@@ -62,9 +62,9 @@ def test_a_full_disk_is_one_line_that_says_the_work_is_kept():
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("this system has no /dev/full")
-    with pytest.raises(OutputError, match=r"no space left on device. Free some space and run the same command again"):
-        with writing_to(full), full.open("wb", buffering=0) as stream:
-            stream.write(b"x")
+    kept = r"no space left on device. Free some space and run the same command again"
+    with pytest.raises(OutputError, match=kept), writing_to(full), full.open("wb", buffering=0) as stream:
+        stream.write(b"x")
 
 
 def test_an_unwritable_folder_is_one_line_with_the_remedy(tmp_path):
@@ -74,8 +74,8 @@ def test_an_unwritable_folder_is_one_line_with_the_remedy(tmp_path):
 
 
 def test_two_jobs_cannot_write_into_one_folder(tmp_path):
-    with sole_writer(tmp_path / ".work"):
-        with pytest.raises(OutputError, match="another job is writing here"), sole_writer(tmp_path / ".work"):
-            pass
+    second = sole_writer(tmp_path / ".work")
+    with sole_writer(tmp_path / ".work"), pytest.raises(OutputError, match="another job is writing here"):
+        second.__enter__()
     with sole_writer(tmp_path / ".work"):
         assert (tmp_path / ".work" / "lock").exists()
