@@ -26,7 +26,8 @@ class VanishingParams(BaseModel):
         flattest_deg: segments nearer to the horizontal run across the road.
         aim_deg: a segment supports a point if it misses it by less than this.
         pairs: pairs of segments that propose a point.
-        support_px: total length that must run towards the point, on its weaker side too a quarter of it.
+        support_px: total length that must run towards the point.
+        weaker_px: the part of it on the side with less; one side alone points anywhere along its line.
         pitch_deg: lowest and highest pitch believed.
         yaw_deg: largest yaw believed.
     """
@@ -39,6 +40,7 @@ class VanishingParams(BaseModel):
     aim_deg: float = Field(1.2, gt=0)
     pairs: int = Field(600, ge=10)
     support_px: float = Field(420.0, gt=0)
+    weaker_px: float = Field(60.0, gt=0)
     pitch_deg: tuple[float, float] = (-12.0, 40.0)
     yaw_deg: float = Field(20.0, gt=0)
 
@@ -89,7 +91,7 @@ def vanishing_point(
     lower = np.where((segments[:, 1] > segments[:, 3])[:, None], segments[:, :2], segments[:, 2:])
     left = lower[:, 0] < best[0]
     weaker = min(weight[left].sum(), weight[~left].sum())
-    if weight.sum() < params.support_px or weaker < params.support_px / 4:
+    if weight.sum() < params.support_px or weaker < params.weaker_px:
         return None
     return VanishingPoint(float(best[0] / scale), float(best[1] / scale), float(weight.sum() / params.width_px))
 

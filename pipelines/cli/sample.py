@@ -27,3 +27,18 @@ def make(folder: Path, seed: int | None, frames: int | None, params: Path | None
     with progress_bar("rendering", "frame") as progress:
         write_sample(folder, chosen, progress=progress)
     say(f"{chosen.frames} frames of the sample drive in {folder}")
+
+
+@sample.command("train-set")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--n", "count", type=click.IntRange(min=1), default=300, show_default=True, help="How many pictures.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Everything random follows from it."
+)
+def train_set(folder: Path, count: int, seed: int) -> None:
+    """Write labelled pictures of other towns, cameras and lights to FOLDER, in YOLO's layout."""
+    from pipelines.sample.train_set import TrainSetPlan, write_train_set
+
+    with progress_bar("rendering", "picture") as progress:
+        write_train_set(folder, TrainSetPlan(count, seed), progress=progress)
+    say(f"{count} labelled pictures in {folder}")

@@ -84,7 +84,9 @@ def crack_line(rng: np.random.Generator, start: Array, stop: Array, wander: floa
     return line
 
 
-def linear_crack(rng: np.random.Generator, place: Place, class_: str, length_m: float, width_mm: float) -> tuple[Decal, Polygon]:
+def linear_crack(
+    rng: np.random.Generator, place: Place, class_: str, length_m: float, width_mm: float
+) -> tuple[Decal, Polygon]:
     """A longitudinal (D00) or transverse (D10) crack with branches.
 
     Args:
@@ -110,7 +112,9 @@ def linear_crack(rng: np.random.Generator, place: Place, class_: str, length_m: 
     return _inked(rng, place, ink)
 
 
-def alligator_crack(rng: np.random.Generator, place: Place, size_m: tuple[float, float], cell_m: float) -> tuple[Decal, Polygon]:
+def alligator_crack(
+    rng: np.random.Generator, place: Place, size_m: tuple[float, float], cell_m: float
+) -> tuple[Decal, Polygon]:
     """A net of interconnected cracks over an irregular area (D20).
 
     Args:
@@ -140,7 +144,9 @@ def alligator_crack(rng: np.random.Generator, place: Place, size_m: tuple[float,
     return _inked(rng, place, np.maximum(ink, crumbs), tint=tint)
 
 
-def pothole(rng: np.random.Generator, place: Place, size_m: tuple[float, float], depth_m: float, sun: Sun) -> tuple[Decal, Polygon]:
+def pothole(
+    rng: np.random.Generator, place: Place, size_m: tuple[float, float], depth_m: float, sun: Sun
+) -> tuple[Decal, Polygon]:
     """A bowl with a broken rim, its floor of loose stones lit by the sun (D40).
 
     Args:
@@ -168,7 +174,9 @@ def pothole(rng: np.random.Generator, place: Place, size_m: tuple[float, float],
     floor = np.array([108, 100, 90]) * (0.62 + 0.55 * dusty)
     albedo = floor * (1 + 0.17 * stones + 0.10 * ragged[:rows, :columns])[..., None]
     albedo = np.where((bowl < 0.93)[..., None] & (mask > 0)[..., None], albedo * 0.72, albedo)
-    broken = np.clip(1 + inside / (0.10 / float(half.min() * DECAL_RESOLUTION_M)), 0, 1) * (ragged[:rows, :columns] > 0.2)
+    broken = np.clip(1 + inside / (0.10 / float(half.min() * DECAL_RESOLUTION_M)), 0, 1) * (
+        ragged[:rows, :columns] > 0.2
+    )
     alpha = np.maximum(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.8), 0.45 * broken)
     albedo = np.where(mask[..., None] > 0, albedo, 70.0)
     rgb = np.clip(albedo * light[..., None], 4, 245)
@@ -191,7 +199,10 @@ def _light(depth: Field, sun: Sun, heading_rad: float) -> Field:
     reach = float(depth.max()) / steep / DECAL_RESOLUTION_M
     for step in np.arange(1.0, reach + 1, 1.5):
         ahead = cv2.remap(
-            depth, x + np.float32(step * to_sun[0]), y + np.float32(step * to_sun[1]), cv2.INTER_LINEAR,
+            depth,
+            x + np.float32(step * to_sun[0]),
+            y + np.float32(step * to_sun[1]),
+            cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )
         shaded |= depth - ahead > step * DECAL_RESOLUTION_M * steep

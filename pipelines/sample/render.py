@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipelines.sample.ground import GroundArtist
 from pipelines.sample.randomness import stream
 from pipelines.sample.scene import Scene
-from pipelines.sample.textures import Image, noise
+from pipelines.sample.textures import Image, noise_cut
 from pipelines.sample.uprights import Panel
 from pipelines.sample.view import FROM_INDEX, View, apply, centred
 
@@ -22,6 +22,7 @@ _PANEL_RANGE_M = 150.0
 _HAZE = (206, 214, 222)
 _SKY_PX_PER_DEG = 6
 _SKY_TOP_DEG = 50
+_GRAIN_SHAPE = (1200, 2100, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Renderer:
     def __post_init__(self) -> None:
         self._ground = GroundArtist(self.scene, self.seed)
         self._sky = sky_panorama(stream(self.seed, "sky"), float(self.scene.sun.azimuth_rad))
-        self._noise = stream(self.seed, "sensor").standard_normal((1024, 2048, 3), dtype=np.float32)
+        self._noise = stream(self.seed, "sensor").standard_normal(_GRAIN_SHAPE, dtype=np.float32)
 
     def frame(self, view: View, shot: Shot) -> Image:
         """(height, width, 3) uint8 RGB."""
@@ -87,8 +88,9 @@ class Renderer:
         light = cv2.GaussianBlur(light, (0, 0), 0.6)
         light *= (np.array([shot.warmth, 1.0, 1 / shot.warmth]) * shot.exposure).astype(np.float32)
         light *= _vignette(picture.shape[:2])
-        dy, dx = (int(v) for v in rng.integers(0, [256, 512]))
-        light += shot.noise * cv2.repeat(self._noise, 2, 1)[dy : dy + len(light), dx : dx + light.shape[1]]
+        rows, columns = light.shape[:2]
+        dy, dx = (int(v) for v in rng.integers(0, np.array(_GRAIN_SHAPE[:2]) - light.shape[:2] + 1))
+        light += np.float32(shot.noise) * self._noise[dy : dy + rows, dx : dx + columns]
         return np.clip(light, 0, 255).astype(np.uint8)
 
 
@@ -97,7 +99,7 @@ def sky_panorama(rng: np.random.Generator, sun_azimuth_rad: float) -> Image:
     rows, columns = _SKY_TOP_DEG * _SKY_PX_PER_DEG, 360 * _SKY_PX_PER_DEG
     up = np.linspace(_SKY_TOP_DEG, 0, rows)[:, None, None]
     blue = np.array([112.0, 158, 214]) + (np.array([214.0, 224, 232]) - [112, 158, 214]) * np.exp(-up / 14)
-    field_ = noise(rng, (512, 2048), 1.5, smallest_px=5)
+    field_ = noise_cut(rng, (512, 2048), 1.5, smallest_px=5)
     stretched = cv2.resize(field_, (columns, rows * 2), interpolation=cv2.INTER_CUBIC)[:rows]
     cloud = np.clip(stretched * 0.75 - 0.05, 0, 1)[..., None] * np.clip(up / 10, 0.25, 1)
     azimuth = np.linspace(0, 2 * np.pi, columns)[None, :, None]
@@ -120,7 +122,8 @@ def _back_to_front(panels: list[Panel], view: View) -> list[Panel]:
     centres = np.array([p.centre_m[:2] for p in panels]).reshape(-1, 2)
     forward, right = view.ahead_m(centres).T
     distance = np.hypot(forward, right)
-    near = np.flatnonzero((forward > -12) & (distance < _PANEL_RANGE_M))
+    wide = np.array([np.hypot(*p.across_m[:2]) for p in panels])
+    near = np.flatnonzero((forward > -12) & (distance < _PANEL_RANGE_M + 8 * np.maximum(wide - 20, 0)))
     return [panels[k] for k in near[np.argsort(-distance[near], kind="stable")]]
 
 

@@ -14,7 +14,7 @@ from pipelines.sample.decals import Decal
 from pipelines.sample.randomness import stream
 from pipelines.sample.textures import ASPHALT, PAVING, Surface
 from pipelines.sample.town import Path, Street, Town
-from pipelines.sample.uprights import Panel, block_wall, house, pole, tree
+from pipelines.sample.uprights import Panel, block_wall, house, pole, tree, woods
 
 Array = NDArray[np.float64]
 Colour = tuple[float, float, float]
@@ -64,24 +64,41 @@ class Scene:
 SAMPLE_SURFACE = Surface(colour=(104, 104, 103), grain=0.13, blotch=0.055, worn_marks=0.30)
 
 
-def sample_scene(town: Town, seed: int) -> Scene:
-    """The scene of the embedded sample."""
-    sun = Sun(np.radians(215.0), np.radians(42.0))
-    scene = Scene(town, SAMPLE_SURFACE, sun)
+SAMPLE_SUN = Sun(np.radians(215.0), np.radians(42.0))
+
+
+def build_scene(
+    town: Town,
+    seed: int,
+    surface: Surface = SAMPLE_SURFACE,
+    sun: Sun = SAMPLE_SUN,
+    damage_gap_m: tuple[float, float] = (9.0, 19.0),
+) -> Scene:
+    """Build a town.
+
+    Args:
+        town: its streets.
+        seed: what stands, lies and is broken where.
+        surface: how the carriageway looks.
+        sun: where light comes from.
+        damage_gap_m: least and largest distance from one group of damage to the next.
+    """
+    scene = Scene(town, surface, sun)
     _pave(scene)
     _mark(scene)
     _build(scene, seed)
+    _distance(scene, seed)
     _confuse(scene, seed)
-    _damage(scene, seed)
+    _damage(scene, seed, damage_gap_m)
     return scene
 
 
 def _pave(scene: Scene) -> None:
     """Carriageway, kerbs and pavements of every street."""
     town = scene.town
-    stretches = [
-        (town.loop, span, street) for street, span in zip(town.streets, town.spans, strict=False)
-    ] + [(Path.along(s.line), (0.0, s.line.length - 0.3), s) for s in town.streets[len(town.spans) :]]
+    stretches = [(town.loop, span, street) for street, span in zip(town.streets, town.spans, strict=False)] + [
+        (Path.along(s.line), (0.0, s.line.length - 0.3), s) for s in town.streets[len(town.spans) :]
+    ]
     tarmac: list[Area] = []
     for path, (start, stop), street in stretches:
         half = street.width_m / 2
@@ -160,6 +177,15 @@ def _row_of_houses(
         s += frontage + rng.uniform(0.8, 3.0)
 
 
+def _distance(scene: Scene, seed: int) -> None:
+    """Woods and roofs all around the town, so that streets do not end in a bare horizon."""
+    middle = scene.town.loop.xy_m.mean(axis=0)
+    for k, angle in enumerate(np.arange(0, 2 * np.pi, 0.17)):
+        rng = stream(seed, "distance", k)
+        place = middle + rng.uniform(215, 245) * np.array([np.sin(angle), np.cos(angle)])
+        scene.panels.append(woods(rng, place, rng.uniform(44, 60), rng.uniform(6, 11)))
+
+
 def _confuse(scene: Scene, seed: int) -> None:
     """Patches, covers, stains and shadows: dark things on the road that are no damage."""
     loop = scene.town.loop
@@ -173,7 +199,9 @@ def _confuse(scene: Scene, seed: int) -> None:
             rgba = paint.flat_patch(rng, size, rng.uniform(58, 84), 0.85)
             scene.decals.append(Decal(place.xy_m, place.heading_rad, rgba))
         elif kind == "cover":
-            scene.decals.append(Decal(place.xy_m, place.heading_rad, paint.manhole(rng, rng.choice([0.45, 0.62, 0.62]))))
+            scene.decals.append(
+                Decal(place.xy_m, place.heading_rad, paint.manhole(rng, rng.choice([0.45, 0.62, 0.62])))
+            )
         elif kind == "stain":
             size = (rng.uniform(0.6, 3), rng.uniform(0.3, 0.9))
             rgba = paint.stain(rng, size, 40, rng.uniform(0.15, 0.4))
@@ -184,7 +212,7 @@ def _confuse(scene: Scene, seed: int) -> None:
             scene.shadows.append(Decal(edge.xy_m, edge.heading_rad, rgba, 0.03))
 
 
-def _damage(scene: Scene, seed: int) -> None:
+def _damage(scene: Scene, seed: int, gap_m: tuple[float, float]) -> None:
     """The true damage: spread over the drive, some in close company.
 
     Potholes come alone, in rows 4 to 8 m apart and side by side, so that keeping neighbours apart is tested.
@@ -195,18 +223,21 @@ def _damage(scene: Scene, seed: int) -> None:
     s = 14.0
     while s < loop.length_m - 20:
         kind = str(rng.choice(["D00", "D10", "D20", "D40", "row", "pair"], p=[0.16, 0.16, 0.16, 0.26, 0.13, 0.13]))
-        right = LANE_OFFSET_M + float(rng.uniform(-0.9, 1.0))
+        half = scene.town.street_at(s).width_m / 2
+        right = float(np.clip(LANE_OFFSET_M + rng.uniform(-0.9, 1.0), 1.1 - half, None))
         if kind == "row":
             gaps = np.cumsum(rng.uniform(4.2, 8.0, rng.integers(1, 3)))
             plan += [("D40", s, right), *(("D40", s + float(g), right + float(rng.uniform(-0.5, 0.5))) for g in gaps)]
             s += float(gaps[-1])
         elif kind == "pair":
-            plan += [("D40", s, -2.9), ("D40", s + float(rng.uniform(-0.5, 0.5)), float(rng.uniform(0.6, 1.4)))]
+            plan += [("D40", s, 1.0 - half), ("D40", s + float(rng.uniform(-0.5, 0.5)), float(rng.uniform(0.6, 1.4)))]
         else:
             plan.append((kind, s, right))
-        s += float(rng.uniform(9, 19))
+        s += float(rng.uniform(*gap_m))
     for number, (class_, at, right) in enumerate(plan):
-        scene.damages.append(make_damage(scene, stream(seed, "damage", number), f"{class_}-{number:03}", (class_, at, right)))
+        scene.damages.append(
+            make_damage(scene, stream(seed, "damage", number), f"{class_}-{number:03}", (class_, at, right))
+        )
 
 
 def make_damage(scene: Scene, rng: np.random.Generator, key: str, where: tuple[str, float, float]) -> Damage:

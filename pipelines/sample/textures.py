@@ -29,14 +29,12 @@ class Surface:
         grain: contrast of single stones, 0 to 1.
         blotch: contrast of large light and dark areas, 0 to 1.
         worn_marks: how much of the paint is gone, 0 to 1.
-        wet: how much of the sky it mirrors, 0 to 1.
     """
 
     colour: tuple[float, float, float]
     grain: float
     blotch: float
     worn_marks: float
-    wet: float = 0.0
 
 
 def noise(rng: np.random.Generator, shape: tuple[int, int], slope: float, *, smallest_px: float = 1.0) -> Field:
@@ -71,7 +69,9 @@ def noise_cut(rng: np.random.Generator, shape: tuple[int, int], slope: float, *,
 
 @lru_cache(maxsize=96)
 def _kept_noise(shape: tuple[int, int], slope: float, smallest_px: float) -> Field:
-    return noise(np.random.default_rng([*shape, int(slope * 100), int(smallest_px * 100)]), shape, slope, smallest_px=smallest_px)
+    return noise(
+        np.random.default_rng([*shape, int(slope * 100), int(smallest_px * 100)]), shape, slope, smallest_px=smallest_px
+    )
 
 
 def ground_texture(rng: np.random.Generator, surface: Surface) -> Image:
@@ -81,12 +81,12 @@ def ground_texture(rng: np.random.Generator, surface: Surface) -> Image:
         (2048, 2048, 4) uint8 gains at 5 mm a pixel: tarmac, paving slabs, grass, and where paint has worn off.
     """
     n = (SIZE_PX, SIZE_PX)
-    stones = noise(rng, n, 0.0, smallest_px=1.6)
+    stones = noise_cut(rng, n, 0.0, smallest_px=1.6)
     speckle = np.where(stones > 1.6, 1.3 * (stones - 1.6), 0) - np.where(stones < -1.3, 0.9 * (-stones - 1.3), 0)
-    asphalt = surface.grain * (0.5 * stones + speckle) + 0.04 * noise(rng, n, 1.0, smallest_px=6)
-    paving = 0.07 * stones + 0.05 * noise(rng, n, 1.0) + _slab_joints(n)
-    grass = 0.22 * noise(rng, n, 0.5, smallest_px=3) + 0.16 * noise(rng, n, 1.2, smallest_px=20)
-    patchy = 0.75 * noise(rng, n, 1.1, smallest_px=4) + 0.5 * stones
+    asphalt = surface.grain * (0.5 * stones + speckle) + 0.04 * noise_cut(rng, n, 1.0, smallest_px=6)
+    paving = 0.07 * stones + 0.05 * noise_cut(rng, n, 1.0) + _slab_joints(n)
+    grass = 0.22 * noise_cut(rng, n, 0.5, smallest_px=3) + 0.16 * noise_cut(rng, n, 1.2, smallest_px=20)
+    patchy = 0.75 * noise_cut(rng, n, 1.1, smallest_px=4) + 0.5 * stones
     wear = np.clip(0.5 + (surface.worn_marks * 2.2 - 1.1 + 0.45 * patchy), 0, 1)
     gains = np.stack([asphalt, paving, grass], axis=2)
     return np.dstack([np.clip(128 * (1 + gains), 20, 250), wear * 255]).astype(np.uint8)
@@ -94,7 +94,7 @@ def ground_texture(rng: np.random.Generator, surface: Surface) -> Image:
 
 def blotches(rng: np.random.Generator, size_px: int = 1024) -> Field:
     """(n, n) float32 periodic field of large light and dark areas, standard deviation 1."""
-    return noise(rng, (size_px, size_px), 1.3, smallest_px=4)
+    return noise_cut(rng, (size_px, size_px), 1.3, smallest_px=4)
 
 
 def _slab_joints(shape: tuple[int, int]) -> Field:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from shapely.geometry import Polygon, box
+from shapely.geometry import Polygon
 
+from geo.camera.pinhole import Camera
 from pipelines.sample.damage import Damage
 from pipelines.sample.view import View
 
@@ -17,7 +18,9 @@ Array = NDArray[np.float64]
 
 RANGE_M = 25.0
 SMALLEST_PX = 10.0
-_NEAR_M = 0.8
+LEAST_VISIBLE = 0.15
+
+Bounds = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class TrueBox:
         damage: which.
         xyxy_px: left, top, right, bottom in px of the frame.
         forward_m: distance ahead of the damage's middle.
-        visible: share of its outline on the road that is in the picture and in range, 0 to 1.
+        visible: share of its area on the road that is in the picture and in range, 0 to 1.
     """
 
     damage: Damage
@@ -40,31 +43,34 @@ class TrueBox:
 def visible_boxes(view: View, damages: Sequence[Damage]) -> list[TrueBox]:
     """Tight boxes of every damage that is near, large and whole enough to be seen."""
     found = []
-    picture = box(0, 0, view.camera.width_px, view.camera.height_px)
+    view_ground = ground_in_view(view.camera)
     for damage in damages:
         forward, right = view.ahead_m(np.array(damage.decal.xy_m))[0]
         if not -3 < forward < RANGE_M + 4 or abs(right) > RANGE_M:
             continue
-        seen = _seen(view, damage.outline, picture)
+        seen = _seen(view, damage.outline, view_ground)
         if seen is not None:
             bounds, visible = seen
             found.append(TrueBox(damage, bounds, float(forward), visible))
     return found
 
 
-def _seen(view: View, outline: Polygon, picture: Polygon) -> tuple[tuple[float, float, float, float], float] | None:
-    """Bounds in px of what is seen of a map outline, and its share; None if too little."""
-    ground = Polygon(view.ahead_m(shapely.get_coordinates(outline.exterior)))
-    in_range = shapely.intersection(ground.buffer(0), box(_NEAR_M, -RANGE_M, RANGE_M, RANGE_M))
-    parts = [p for p in shapely.get_parts(in_range) if p.geom_type == "Polygon" and not p.is_empty]
-    if not parts:
+def ground_in_view(camera: Camera) -> Polygon:
+    """The road that a picture shows up to `RANGE_M`: forward and right, m."""
+    low = camera.to_ground(np.array([[0.0, camera.height_px], [camera.width_px, camera.height_px]]))
+    far_row = camera.to_image(np.array([[RANGE_M, 0.0]]))[0, 1]
+    far = camera.to_ground(np.array([[camera.width_px, far_row], [0.0, far_row]]))
+    return Polygon(np.vstack([low, far]))
+
+
+def _seen(view: View, outline: Polygon, view_ground: Polygon) -> tuple[Bounds, float] | None:
+    """Bounds in px of what is seen of a map outline, and the share of it; None if too little."""
+    ground = Polygon(view.ahead_m(shapely.get_coordinates(outline.exterior))).buffer(0)
+    shown = shapely.intersection(ground, view_ground)
+    if shown.is_empty or shown.area < LEAST_VISIBLE * ground.area:
         return None
-    projected = [Polygon(view.camera.to_image(shapely.get_coordinates(p.exterior))).buffer(0) for p in parts]
-    whole = shapely.union_all(projected)
-    in_picture = shapely.intersection(whole, picture)
-    if in_picture.is_empty or whole.area <= 0:
+    px = view.camera.to_image(shapely.get_coordinates(shown))
+    (x1, y1), (x2, y2) = px.min(axis=0), px.max(axis=0)
+    if max(x2 - x1, y2 - y1) < SMALLEST_PX or min(x2 - x1, y2 - y1) < SMALLEST_PX / 4:
         return None
-    x1, y1, x2, y2 = (float(v) for v in in_picture.bounds)
-    share = float(in_picture.area / whole.area * in_range.area / ground.buffer(0).area)
-    large = x2 - x1 >= SMALLEST_PX and y2 - y1 >= SMALLEST_PX / 4 and share > 0.25
-    return ((x1, y1, x2, y2), share) if large else None
+    return (float(x1), float(y1), float(x2), float(y2)), float(shown.area / ground.area)

@@ -63,14 +63,18 @@ class Panel:
         return top - across / 2, across, self.down_m
 
 
-def upright(start: Array, stop: Array, bottom_m: float, top_m: float, rgba: Image, *, faces_camera: bool = False) -> Panel:
+def upright(
+    start: Array, stop: Array, bottom_m: float, top_m: float, rgba: Image, *, faces_camera: bool = False
+) -> Panel:
     """A vertical panel over a ground line, seen so that `start` is on its left."""
     corner = np.array([*start, top_m])
     across = np.array([*(np.asarray(stop) - np.asarray(start)), 0.0])
     return Panel(corner, across, np.array([0.0, 0.0, bottom_m - top_m]), rgba, faces_camera)
 
 
-def house(rng: np.random.Generator, path: Path, s_m: float, right_m: float, size: tuple[float, float, float]) -> list[Panel]:
+def house(
+    rng: np.random.Generator, path: Path, s_m: float, right_m: float, size: tuple[float, float, float]
+) -> list[Panel]:
     """A plain house of two storeys: walls that can be seen from the road, and a pitched roof.
 
     Args:
@@ -90,21 +94,32 @@ def house(rng: np.random.Generator, path: Path, s_m: float, right_m: float, size
     light, dim = 1.0, rng.uniform(0.6, 0.8)
     if side * np.sin(heading) > 0:
         light, dim = dim, light
+    rise = float(rng.uniform(1.2, 2.2))
     front = facade(rng, frontage, eaves, colour * light)
-    gable = facade(rng, deep, eaves, colour * dim)
+    gable = _gabled(facade(rng, deep, eaves, colour * dim), colour * dim, rise / eaves)
     left, right = (a, b) if side > 0 else (b, a)
     panels = [
         upright(right if side > 0 else left, left if side > 0 else right, 0, eaves, front[:, ::-1]),
-        upright(a, d, 0, eaves, gable) if side > 0 else upright(d, a, 0, eaves, gable),
-        upright(b, c, 0, eaves, gable) if side > 0 else upright(c, b, 0, eaves, gable),
+        upright(a, d, 0, eaves + rise, gable) if side > 0 else upright(d, a, 0, eaves + rise, gable),
+        upright(b, c, 0, eaves + rise, gable) if side > 0 else upright(c, b, 0, eaves + rise, gable),
     ]
-    return panels + _roof(rng, a, b, d, eaves)
+    return [*panels, _roof(rng, (a, b, d), eaves, rise)]
 
 
-def _roof(rng: np.random.Generator, a: Array, b: Array, d: Array, eaves: float) -> list[Panel]:
+def _gabled(wall: Image, colour: Array, share: float) -> Image:
+    """The wall with a triangle above it, `share` of its height."""
+    rows, columns = round(len(wall) * share), wall.shape[1]
+    top = _opaque(np.broadcast_to(colour, (rows, columns, 3)).astype(np.float64))
+    from_middle = np.abs(np.linspace(-1, 1, columns))[None, :]
+    top[..., 3] = np.where(np.linspace(0, 1, rows)[:, None] >= from_middle, 255, 0)
+    return np.vstack([top, wall])
+
+
+def _roof(rng: np.random.Generator, corners: tuple[Array, Array, Array], eaves: float, rise: float) -> Panel:
     """The slope that faces the street, with eaves that hang over."""
+    a, b, d = corners
     tile = np.array([[70, 72, 78], [92, 62, 52], [58, 70, 84], [96, 92, 88]])[rng.integers(4)]
-    rise, over = rng.uniform(1.2, 2.2), 0.5
+    over = 0.5
     along, out = b - a, (d - a) / 2
     unit_along, unit_out = along / np.linalg.norm(along), out / np.linalg.norm(out)
     corner = np.array([*(a + out - unit_along * over), eaves + rise])
@@ -113,7 +128,7 @@ def _roof(rng: np.random.Generator, a: Array, b: Array, d: Array, eaves: float) 
     rows, columns = 96, 160
     courses = 1 - 0.18 * (np.arange(rows) % 8 < 2)[:, None]
     rgb = tile * (courses * (1 + 0.05 * rng.standard_normal((rows, columns))))[..., None]
-    return [Panel(corner, across, down, _opaque(rgb))]
+    return Panel(corner, across, down, _opaque(rgb))
 
 
 def facade(rng: np.random.Generator, width_m: float, height_m: float, colour: Array) -> Image:
@@ -142,7 +157,9 @@ def _window(rng: np.random.Generator, rgb: Array, sill: int, column: int, *, doo
     rgb[top:bottom, (column + end) // 2 : (column + end) // 2 + 2] = 185
 
 
-def block_wall(rng: np.random.Generator, path: Path, span: tuple[float, float], right_m: float, height_m: float) -> list[Panel]:
+def block_wall(
+    rng: np.random.Generator, path: Path, span: tuple[float, float], right_m: float, height_m: float
+) -> list[Panel]:
     """A wall of concrete blocks or a hedge along the property line, in pieces that follow the street."""
     hedge = rng.random() < 0.35
     panels = []
@@ -179,7 +196,9 @@ def tree(rng: np.random.Generator, place: Array, height_m: float) -> Panel:
     crown = soft_shape(rng, 190, columns, rough=0.20, slope=1.5)
     leaves = noise_cut(rng, (256, 256), 0.7, smallest_px=3)[:190, :columns]
     clumps = noise_cut(rng, (256, 256), 1.8, smallest_px=14)[:190, :columns]
-    green = np.array([[70, 92, 44], [86, 100, 50], [60, 84, 52], [104, 98, 50]])[rng.integers(4)] * rng.uniform(0.8, 1.1)
+    green = np.array([[70, 92, 44], [86, 100, 50], [60, 84, 52], [104, 98, 50]])[rng.integers(4)] * rng.uniform(
+        0.8, 1.1
+    )
     light = np.linspace(1.3, 0.55, 190)[:, None] * (1 + 0.26 * leaves + 0.22 * clumps)
     rgba = np.zeros((rows, columns, 4), np.float32)
     rgba[150:, columns // 2 - 5 : columns // 2 + 5] = [72, 62, 52, 255]
@@ -189,6 +208,23 @@ def tree(rng: np.random.Generator, place: Array, height_m: float) -> Panel:
     picture = rgba.clip(0, 255).astype(np.uint8)
     half = np.array([height_m * 0.36, 0.0])
     return upright(place - half, place + half, 0, height_m, picture, faces_camera=True)
+
+
+def woods(rng: np.random.Generator, place: Array, width_m: float, height_m: float) -> Panel:
+    """A far line of trees and roofs, pale with distance, turned to the camera."""
+    rows, columns = 64, 512
+    crowns = noise_cut(rng, (64, 512), 1.3, smallest_px=3)
+    top = np.clip(26 - 9 * crowns[0] - 5 * crowns[20], 0, rows - 8)
+    shade = np.linspace(1.1, 0.8, rows)[:, None] * (1 + 0.07 * crowns)
+    rgba = _opaque(shade[..., None] * np.array([122.0, 134, 124]))
+    for column in rng.integers(0, columns - 60, 4):
+        roof = int(rng.integers(24, 34))
+        rgba[roof : roof + 5, column : column + 50, :3] = [132, 122, 118]
+        rgba[roof + 5 :, column + 3 : column + 47, :3] = [186, 184, 180]
+        top[column : column + 50] = np.minimum(top[column : column + 50], roof)
+    rgba[..., 3] = np.where(np.arange(rows)[:, None] >= top[None, :], 255, 0)
+    half = np.array([width_m / 2, 0.0])
+    return upright(place - half, place + half, 0, height_m, rgba, faces_camera=True)
 
 
 def pole(rng: np.random.Generator, place: Array) -> Panel:
@@ -208,7 +244,9 @@ def pole(rng: np.random.Generator, place: Array) -> Panel:
 
 
 def _wall_colour(rng: np.random.Generator) -> Array:
-    tones = np.array([[206, 200, 188], [186, 178, 166], [214, 212, 208], [168, 152, 134], [190, 196, 200], [150, 142, 132]])
+    tones = np.array(
+        [[206, 200, 188], [186, 178, 166], [214, 212, 208], [168, 152, 134], [190, 196, 200], [150, 142, 132]]
+    )
     return np.asarray(tones[rng.integers(len(tones))] * rng.uniform(0.85, 1.05), np.float64)
 
 

@@ -31,7 +31,7 @@ from pipelines.sample.journey import (
 )
 from pipelines.sample.randomness import stream
 from pipelines.sample.render import Renderer, Shot
-from pipelines.sample.scene import sample_scene
+from pipelines.sample.scene import build_scene
 from pipelines.sample.textures import Image
 from pipelines.sample.town import EPSG, Town, sample_town
 from pipelines.sample.truth import visible_boxes
@@ -55,7 +55,11 @@ class SampleParams(BaseModel):
 
 
 def write_sample(
-    folder: Path, params: SampleParams, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None
+    folder: Path,
+    params: SampleParams,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Render the sample survey into a folder. Equal parameters give equal bytes, whatever the worker count.
 
@@ -66,7 +70,7 @@ def write_sample(
         progress: called with frames done and frames in all.
     """
     town = sample_town()
-    scene = sample_scene(town, params.seed)
+    scene = build_scene(town, params.seed)
     journey = sample_journey(town, params.seed)
     frames = true_frames(journey, SAMPLE_CAMERA, params.frames, params.seed)
     (folder / "frames").mkdir(parents=True, exist_ok=True)
@@ -74,15 +78,15 @@ def write_sample(
 
     def render(frame: TrueFrame) -> None:
         picture = renderer.frame(frame.view, shot_of(frame, params.seed))
-        _replace(folder / "frames" / frame.name, jpeg(picture, frame.t_s))
+        replace_file(folder / "frames" / frame.name, jpeg(picture, frame.t_s))
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         for done, _ in enumerate(pool.map(render, frames), start=1):
             if progress:
                 progress(done, len(frames))
-    _replace(folder / "track.gpx", _gpx(receiver_fixes(journey, params.seed)).encode())
+    replace_file(folder / "track.gpx", _gpx(receiver_fixes(journey, params.seed)).encode())
     write_geopackage(folder / "roads.gpkg", [_roads(town)], START.date())
-    _replace(folder / "survey.yaml", _manifest().encode())
+    replace_file(folder / "survey.yaml", _manifest().encode())
     _write_truth(folder, scene.damages, frames)
 
 
@@ -152,7 +156,9 @@ def _write_truth(folder: Path, damages: list[Damage], frames: list[TrueFrame]) -
     layer = Layer("defects", gpd.GeoDataFrame(frame, geometry=[d.outline for d in damages], crs=f"EPSG:{EPSG}"))
     write_geopackage(folder / "truth.gpkg", [layer], START.date())
     pd.DataFrame(_pose_rows(frames)).to_parquet(folder / "truth_poses.parquet", index=False)
-    boxes = pd.DataFrame(_box_rows(damages, frames), columns=["frame", "t_s", "damage", "class", *"xyzw", "forward_m", "visible"])
+    boxes = pd.DataFrame(
+        _box_rows(damages, frames), columns=["frame", "t_s", "damage", "class", *"xyzw", "forward_m", "visible"]
+    )
     boxes = boxes.rename(columns=dict(zip("xyzw", ("x1", "y1", "x2", "y2"), strict=True)))
     boxes.to_parquet(folder / "truth_boxes.parquet", index=False)
 
@@ -177,7 +183,7 @@ def _box_rows(damages: list[Damage], frames: list[TrueFrame]) -> Iterator[tuple[
             yield (f.name, f.t_s, b.damage.key, b.damage.class_, *b.xyxy_px, b.forward_m, b.visible)
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_bytes(content)
