@@ -29,7 +29,7 @@ BASE = (
     "openvino",
     "onnxruntime",
 )
-EXTRAS = {"train": ("torch", "torchvision", "ultralytics", "onnx"), "serve": ("starlette",), "ray": ("ray",)}
+EXTRAS = {"train": ("torch", "torchvision", "ultralytics", "onnx"), "dev": ("pytest", "hypothesis", "mypy", "ruff")}
 _LEAST_FREE_BYTES = 2 * 1024**3
 
 

@@ -17,13 +17,14 @@ def draw_boxes(picture: Picture, boxes: Detections, names: list[str]) -> Image.I
     image = Image.fromarray(picture)
     canvas = ImageDraw.Draw(image)
     thick = max(2, round(max(image.size) / 500))
-    font = ImageFont.load_default(size=max(11, round(max(image.size) / 70)))
+    letters_px = max(11, round(max(image.size) / 70))
+    font = ImageFont.load_default(size=letters_px)
     for xyxy, score, class_id in zip(boxes.xyxy[::-1], boxes.score[::-1], boxes.class_id[::-1], strict=True):
         left, top, right, bottom = (float(edge) for edge in xyxy)
         colour = _colour(int(class_id))
         canvas.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=thick)
         label = f"{names[class_id]} {score:.2f}"
-        place = (left, max(0.0, top - font.size - 2 * thick))
+        place = (left, max(0.0, top - letters_px - 2 * thick))
         canvas.rectangle(canvas.textbbox(place, label, font=font), fill=colour)
         canvas.text(place, label, fill="black", font=font)
     return image

@@ -19,11 +19,11 @@ BAD_INPUT, FAULT, INTERRUPTED = 2, 1, 130
 class Verbs(click.Group):
     """A group whose commands are entry points, imported only when called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Names of the verbs installed."""
         return sorted(_entries())
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The verb called `cmd_name`."""
         entry = _entries().get(cmd_name)
         if entry is None:
@@ -42,7 +42,7 @@ class Verbs(click.Group):
         except click.UsageError as error:
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
             if near:
-                error.message = f"No such command {args[0]!r}. Did you mean {near[0]!r}?"
+                raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx) from error
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -62,7 +62,7 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("michisora"), prog_name="michisora")
 @click.option("--debug", is_flag=True, help="Show the whole traceback of a failure.")
-def cli(debug: bool) -> None:  # noqa: ARG001 - `main` reads it, because a failure may come before click does
+def cli(debug: bool) -> None:
     """Vehicle-camera drives and drone flights turned into maps that people act on."""
 
 
@@ -84,16 +84,19 @@ def _run(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
-        return INTERRUPTED
-    except MichisoraError as error:
-        return _explain(f"error: {_one_line(error)}", BAD_INPUT, debug)
-    except ModuleNotFoundError as error:
-        return _explain(f"error: {error.name} is not installed. See `michisora doctor`", BAD_INPUT, debug)
+        return _explain("interrupted", INTERRUPTED, debug)
     except Exception as error:  # the last place before Python would print a traceback at a road crew
-        hint = "" if debug else " (run again with --debug for the traceback)"
-        return _explain(f"fault: {type(error).__name__}: {_one_line(error)}{hint}", FAULT, debug)
+        return _explain(*_told(error), debug)
     return result if isinstance(result, int) else 0
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """One line about a failure, and the exit code: the user's to mend, or ours."""
+    if isinstance(error, MichisoraError):
+        return f"error: {_one_line(error)}", BAD_INPUT
+    if isinstance(error, ModuleNotFoundError):
+        return f"error: {error.name} is not installed. See `michisora doctor`", BAD_INPUT
+    return f"fault: {type(error).__name__}: {_one_line(error)} (--debug shows the traceback)", FAULT
 
 
 def _explain(line: str, code: int, debug: bool) -> int:

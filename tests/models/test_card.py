@@ -1,0 +1,59 @@
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from models.card import load_card, verify_weights, write_card
+from models.detector import known_tasks, model_folder, open_detector
+from models.errors import CardError, WeightsError
+
+
+def test_a_written_card_reads_back_the_same(spot_model: Path, tmp_path: Path):
+    card = load_card(spot_model)
+    write_card(card, tmp_path)
+    assert load_card(tmp_path) == card
+
+
+def test_weights_other_than_the_cards_are_refused_in_one_line(spot_model: Path, tmp_path: Path):
+    folder = copytree(spot_model, tmp_path / "model")
+    with (folder / "model.onnx").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(WeightsError, match="not those of the card") as caught:
+        open_detector(folder)
+    assert caught.value.remedy
+    assert "\n" not in str(caught.value)
+
+
+def test_absent_weights_are_refused(spot_model: Path, tmp_path: Path):
+    folder = copytree(spot_model, tmp_path / "model")
+    (folder / "model.onnx").unlink()
+    with pytest.raises(WeightsError, match="absent"):
+        open_detector(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("red: 0.5", "blue: 0.5", "thresholds"),
+        ("red: 0.5", "red: 1.5", "thresholds"),
+        ("made_on:", "made_in: here\nmade_on:", "made_in"),
+        ("top: 0.0", "top: 1.0", "band"),
+    ],
+)
+def test_a_card_that_says_something_impossible_is_refused(spot_model, tmp_path, old, new, field):
+    text = (spot_model / "card.yaml").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "card.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(CardError, match=field):
+        load_card(tmp_path)
+
+
+def test_a_folder_without_a_card_is_refused_with_the_tasks_there_are(tmp_path: Path):
+    with pytest.raises(CardError, match="card"):
+        model_folder(tmp_path)
+
+
+@pytest.mark.parametrize("task", known_tasks())
+def test_shipped_weights_are_those_of_their_card(task: str):
+    folder = model_folder(task)
+    assert verify_weights(load_card(folder), folder).is_file()
