@@ -1,8 +1,23 @@
 """Tracks: recorded fixes read, cleaned, smoothed and asked for poses."""
 
+from geo.track.clean import CleanLimits, clean
+from geo.track.exif import fixes_from_photos, photo_times
 from geo.track.fixes import Fixes, ReadCounts
 from geo.track.poses import Poses
+from geo.track.read import read_fixes
 from geo.track.smooth import SmoothParams, smooth
 from geo.track.trajectory import Trajectory
 
-__all__ = ["Fixes", "Poses", "ReadCounts", "SmoothParams", "Trajectory", "smooth"]
+__all__ = [
+    "CleanLimits",
+    "Fixes",
+    "Poses",
+    "ReadCounts",
+    "SmoothParams",
+    "Trajectory",
+    "clean",
+    "fixes_from_photos",
+    "photo_times",
+    "read_fixes",
+    "smooth",
+]

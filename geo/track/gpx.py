@@ -1,0 +1,138 @@
+"""GPX 1.0 and 1.1, read through gpxpy once the XML is known to be harmless."""
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+from xml.etree.ElementTree import Element, ParseError
+
+import gpxpy
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+from gpxpy.gpx import GPX, GPXException
+
+from geo.errors import TrackError
+from geo.track.fixes import Fixes, ReadCounts
+from geo.track.units import sd_of_radius
+
+MAX_BYTES: Final = 100 * 1024**2
+_DECLARATION: Final = re.compile(rb"^\s*<\?xml[^>]*?\?>")
+_ENCODING: Final = re.compile(rb"""encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_SPEED: Final = frozenset({"speed"})
+_COURSE: Final = frozenset({"course", "bearing"})
+_ACCURACY: Final = frozenset({"accuracy", "hacc", "horizontalaccuracy"})
+
+
+def read_gpx(path: Path, max_bytes: int = MAX_BYTES) -> Fixes:
+    """The points of all tracks of a GPX file; of its routes or waypoints where it has no track.
+
+    Speed (m/s) and course are taken from GPX 1.0's own elements and from 1.1's extensions (Garmin's
+    TrackPointExtension, OsmAnd); an extension `accuracy` is the radius that holds 68 % of positions. Times without
+    a zone are UTC, as GPX defines.
+
+    Args:
+        path: the file.
+        max_bytes: a larger file is refused unread.
+
+    Raises:
+        TrackError: too large, not GPX, XML that declares a DTD or entities, no points, or points without times.
+    """
+    text = _harmless(path, max_bytes)
+    try:
+        gpx = gpxpy.parse(text)
+        points = list(_points(gpx))
+        # Many loggers write 1.0's plain <speed> and <course> in files that call themselves 1.1.
+        plain = list(_points(gpxpy.parse(text, version="1.0"))) if gpx.version != "1.0" else points
+    except (GPXException, ValueError, TypeError, AttributeError) as error:
+        raise TrackError(f"not readable as GPX: {_one_line(error)}", where=path, remedy="Export it anew") from error
+    if not points:
+        raise TrackError("the GPX holds no points", where=path, remedy="Export the recorded track, with its points")
+    times = [_seconds(point.time) for point in points]
+    if all(time != time for time in times):
+        remedy = "Export the recorded track with times; a planned route has none"
+        raise TrackError(f"none of the GPX's {len(points)} points has a time", where=path, remedy=remedy)
+    return Fixes.of(
+        times,
+        [point.longitude for point in points],
+        [point.latitude for point in points],
+        speed_mps=[_stated(p, _SPEED, q.speed) for p, q in zip(points, plain, strict=True)],
+        bearing_deg=[_stated(p, _COURSE, q.course) for p, q in zip(points, plain, strict=True)],
+        sd_m=sd_of_radius([_stated(point, _ACCURACY, None) for point in points]),
+        source=str(path),
+        counts=ReadCounts(),
+    )
+
+
+def _harmless(path: Path, max_bytes: int) -> str:
+    """The file's text without its XML declaration, once it is known to declare no DTD and to be GPX."""
+    if path.stat().st_size > max_bytes:
+        remedy = "Split it by day; a day at ten fixes a second takes less"
+        raise TrackError(f"the GPX is larger than {max_bytes // 1024**2} MiB", where=path, remedy=remedy)
+    text = _decoded(path.read_bytes(), path)
+    try:
+        root = fromstring(text, forbid_dtd=True)
+    except DefusedXmlException as error:
+        remedy = "No GPX needs one: do not trust this file; export the track anew"
+        raise TrackError("the XML declares a DTD or entities (an XML bomb)", where=path, remedy=remedy) from error
+    except (ParseError, ValueError) as error:
+        remedy = "It may be cut short: copy it anew from the logger"
+        raise TrackError(f"not well-formed XML: {_one_line(error)}", where=path, remedy=remedy) from error
+    if _local(root.tag) != "gpx":
+        raise TrackError(f"not GPX: the XML is a <{_local(root.tag)}>", where=path, remedy="Export the track as GPX")
+    return text
+
+
+def _decoded(raw: bytes, path: Path) -> str:
+    try:
+        if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return re.sub(r"^\s*<\?xml[^>]*?\?>", "", raw.decode("utf-16"))
+        raw = raw.removeprefix(b"\xef\xbb\xbf")
+        declaration = _DECLARATION.match(raw)
+        named = _ENCODING.search(declaration[0]) if declaration else None
+        return _DECLARATION.sub(b"", raw).decode(named[1].decode() if named else "utf-8")
+    except (UnicodeDecodeError, LookupError) as error:
+        remedy = "Save the GPX as UTF-8"
+        raise TrackError("the GPX is not in the encoding that it states", where=path, remedy=remedy) from error
+
+
+def _points(gpx: GPX) -> Iterator[Any]:
+    for track in gpx.tracks:
+        for segment in track.segments:
+            yield from segment.points
+    if not any(segment.points for track in gpx.tracks for segment in track.segments):
+        for route in gpx.routes:
+            yield from route.points
+        if not any(route.points for route in gpx.routes):
+            yield from gpx.waypoints
+
+
+def _seconds(time: dt.datetime | None) -> float:
+    if time is None:
+        return float("nan")
+    return (time if time.tzinfo else time.replace(tzinfo=dt.UTC)).timestamp()
+
+
+def _stated(point: Any, names: frozenset[str], plain: float | None) -> float:
+    if plain is not None:
+        return float(plain)
+    for element in _elements(point.extensions):
+        if _local(element.tag) in names and element.text:
+            try:
+                return float(element.text)
+            except ValueError:
+                continue
+    return float("nan")
+
+
+def _elements(extensions: list[Element]) -> Iterator[Element]:
+    for extension in extensions:
+        yield from extension.iter()
+
+
+def _local(tag: object) -> str:
+    return str(tag).rpartition("}")[2].rpartition(":")[2].lower()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]

@@ -1,0 +1,190 @@
+"""Tables of fixes: CSV and its relatives, whatever the columns are called."""
+
+import csv
+import io
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from geo.errors import TrackError
+from geo.track.fixes import Fixes, ReadCounts
+from geo.track.sphere import distance_m
+from geo.track.units import KMH_MPS, KNOT_MPS, MPH_MPS, sd_of_radius
+
+Array = npt.NDArray[np.float64]
+
+_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "lon": ("lon", "lng", "long", "longitude", "経度"),
+    "lat": ("lat", "latitude", "緯度"),
+    "time": ("t_s", "time", "timestamp", "datetime", "date_time", "utc", "unixtime", "unix", "epoch", "日時", "時刻"),
+    "date": ("date", "日付"),
+    "speed": ("speed", "velocity", "speed_over_ground", "sog", "速度"),
+    "bearing": ("bearing", "course", "heading", "cog", "course_over_ground", "azimuth", "方位", "進行方向"),
+    "radius": ("accuracy", "horizontal_accuracy", "hacc", "h_acc", "haccuracy"),
+    "sd": ("sd", "std", "sigma"),
+}
+_PREFIXES: Final = ("gps_", "location_", "position_", "gnss_")
+_SUFFIXES: Final = ("_deg", "_degrees", "_utc", "_gps", "_gmt", "_wgs84", "_s", "_sec", "_ms", "_us", "_ns", "_m")
+_SPEED_UNITS: Final = {
+    "_mps": 1.0,
+    "_m_s": 1.0,
+    "_ms": 1.0,
+    "_kmh": KMH_MPS,
+    "_km_h": KMH_MPS,
+    "_kph": KMH_MPS,
+    "_knots": KNOT_MPS,
+    "_knot": KNOT_MPS,
+    "_kn": KNOT_MPS,
+    "_kt": KNOT_MPS,
+    "_kts": KNOT_MPS,
+    "_mph": MPH_MPS,
+}
+_EPOCH_UNITS: Final = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
+_MOVING_MPS: Final = 2.0
+_ENOUGH_STEPS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Which column of a table holds what, and by what the speed is to be multiplied (None: its unit is not stated)."""
+
+    found: dict[str, str]
+    speed_factor: float | None
+
+
+def read_table(path: Path) -> Fixes:
+    """The fixes of a CSV file, separated by comma, semicolon, tab or bar, in UTF-8 or Shift_JIS.
+
+    Longitude, latitude and time are needed, under any of their usual names (``lat``, ``Latitude``, ``緯度``,
+    ``gps_time``...). Times are ISO 8601 (UTC where no zone is stated) or seconds, ms, µs or ns since 1970; date and
+    time may be in two columns. The speed's unit is the one in its column's name, else the one that fits the distances.
+
+    Raises:
+        TrackError: not a table, a column is missing, or no row has time and position.
+    """
+    bad_rows: list[list[str]] = []
+    frame = _frame(path, bad_rows)
+    columns = _columns([str(name) for name in frame.columns], path)
+    number = {key: _numbers(frame, name) for key, name in columns.found.items() if key not in {"time", "date"}}
+    t_s = _times(frame, columns)
+    usable = np.isfinite(t_s) & np.isfinite(number["lon"]) & np.isfinite(number["lat"])
+    if not usable.any():
+        which = "position" if np.isfinite(t_s).any() else "time"
+        remedy = "Write times as 2026-04-01T09:00:00Z or seconds since 1970, positions as decimal degrees"
+        raise TrackError(f"none of the {len(frame)} rows has a readable {which}", where=path, remedy=remedy)
+    speed = number.get("speed")
+    if speed is not None:
+        factor = columns.speed_factor or _fitting_factor(
+            speed[usable], t_s[usable], number["lon"][usable], number["lat"][usable]
+        )
+        speed = speed * factor
+    return Fixes.of(
+        t_s,
+        number["lon"],
+        number["lat"],
+        speed_mps=speed,
+        bearing_deg=number.get("bearing"),
+        sd_m=number["sd"] if "sd" in number else sd_of_radius(number.get("radius", np.full(len(frame), np.nan))),
+        source=str(path),
+        counts=ReadCounts(unreadable=len(bad_rows)),
+    )
+
+
+def _frame(path: Path, bad_rows: list[list[str]]) -> pd.DataFrame:
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("cp932", "replace")
+    first = text.lstrip().partition("\n")[0]
+    delimiter = max(",;\t|", key=first.count)
+    try:
+        return pd.read_csv(
+            io.StringIO(text),
+            sep=delimiter,
+            dtype=str,
+            engine="python",
+            skipinitialspace=True,
+            index_col=False,
+            on_bad_lines=bad_rows.append,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
+        raise TrackError("not readable as a table", where=path, remedy="Export the track as GPX or CSV") from error
+
+
+def _columns(names: list[str], path: Path) -> _Columns:
+    found: dict[str, str] = {}
+    factor: float | None = None
+    for name in names:
+        plain, unit = _plain(name)
+        for key, aliases in _NAMES.items():
+            if plain in aliases and key not in found:
+                found[key] = name
+                factor = unit if key == "speed" else factor
+    if "time" not in found and "date" in found:
+        found["time"] = found.pop("date")
+    missing = [key for key in ("time", "lon", "lat") if key not in found]
+    if missing:
+        remedy = "Name the columns time, lon and lat"
+        shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+        raise TrackError(f"no column for {' and '.join(missing)} among: {shown}", where=path, remedy=remedy)
+    return _Columns(found, factor)
+
+
+def _plain(name: str) -> tuple[str, float | None]:
+    """A column's name without unit and prefix, and the factor to m/s if it ends in a unit of speed."""
+    plain = re.sub(r"[^\w]+", "_", unicodedata.normalize("NFKC", name).strip()).strip("_")
+    plain = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", plain).lower()
+    for prefix in _PREFIXES:
+        plain = plain.removeprefix(prefix)
+    known = {alias for aliases in _NAMES.values() for alias in aliases}
+    if plain in known:
+        return plain, None
+    for unit, factor in _SPEED_UNITS.items():
+        if plain.removesuffix(unit) in _NAMES["speed"]:
+            return plain.removesuffix(unit), factor
+    for suffix in _SUFFIXES:
+        if plain.removesuffix(suffix) in known:
+            return plain.removesuffix(suffix), None
+    return plain, None
+
+
+def _numbers(frame: pd.DataFrame, name: str) -> Array:
+    return np.asarray(pd.to_numeric(frame[name], errors="coerce"), np.float64)
+
+
+def _times(frame: pd.DataFrame, columns: _Columns) -> Array:
+    name = columns.found["time"]
+    if "date" in columns.found:
+        return _parsed(frame[columns.found["date"]].str.strip() + " " + frame[name].str.strip())
+    seconds = _numbers(frame, name)
+    given = frame[name].notna().to_numpy()
+    if not np.isfinite(seconds).any() or np.isfinite(seconds).sum() < given.sum() / 2:
+        return _parsed(frame[name])
+    size = float(np.nanmedian(np.abs(seconds)))
+    return seconds * next((unit for least, unit in _EPOCH_UNITS if size >= least), 1.0)
+
+
+def _parsed(text: "pd.Series[str]") -> Array:
+    times = pd.to_datetime(text, utc=True, format="ISO8601", errors="coerce")
+    if times.notna().sum() < text.notna().sum():
+        times = times.fillna(pd.to_datetime(text, utc=True, format="mixed", errors="coerce"))
+    return np.asarray((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), np.float64)
+
+
+def _fitting_factor(speed: Array, t_s: Array, lon: Array, lat: Array) -> float:
+    """The unit of speed, as a factor to m/s, that agrees best with the distances; nan where too little moves."""
+    dt = np.diff(t_s)
+    travelled = distance_m(lon[:-1], lat[:-1], lon[1:], lat[1:]) / np.where(dt > 0, dt, np.nan)
+    stated = (speed[:-1] + speed[1:]) / 2
+    moving = (travelled > _MOVING_MPS) & (stated > 0)
+    if moving.sum() < _ENOUGH_STEPS:
+        return float("nan")
+    ratio = float(np.median(travelled[moving] / stated[moving]))
+    return min((1.0, KMH_MPS, KNOT_MPS, MPH_MPS), key=lambda factor: abs(np.log(factor / ratio)))
