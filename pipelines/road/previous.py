@@ -1,0 +1,351 @@
+"""What became of the defects of an earlier survey: new, same, worse, gone, or not looked at this time.
+
+The older table is a GeoPackage that people have worked on in QGIS since: what they set (status, notes, assignee,
+columns of their own) stays with the defect, and so does its uuid. What was measured is taken from the new survey.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from geo.errors import LayerError
+from geo.geopackage import read_layer
+from pipelines.errors import SurveyError
+from pipelines.road.classes import family_codes, name_en, name_ja
+from pipelines.road.features import DEFECT_COLUMNS, NAMESPACE
+from pipelines.road.merging import MergeGates, Runs, merge
+from pipelines.road.sightings import Array, Index
+from pipelines.road.status import FIRST, seen_again, status_of
+
+_TEXT = ("class", "link", "frame")
+_NUMBERS = (
+    *("length_m", "width_m", "area_m2", "size_sd_m", "score", "position_sd_m", "chainage_m", "offset_m"),
+    *("heading_deg", "box_x1", "box_y1", "box_x2", "box_y2"),
+)
+# Made anew from the new survey: an old value would contradict the row it stands in.
+_DERIVED = {
+    *("rank", "priority", "terms", "judgement", "road_name", "road_class", "lat", "lon", "photo", "people_per_h"),
+    *("reasons_ja", "reasons_en", "change", "growth_m", "n_surveys", "status", "note", "found_as", "section", "fid"),
+}
+# Size is uncertain by this share of itself where a table does not say.
+_SIZE_SHARE = 0.25
+# A larger claim says that the place is not known at all; it must not widen the search without end.
+_MOST_SD_M = 5.0
+
+
+class PreviousParams(BaseModel):
+    """When a defect of the last survey is the one seen now, and has grown or gone (params.yaml, section `previous`).
+
+    Attributes:
+        same_m: defects farther apart, after both uncertainties, are different ones.
+        gate_sigmas: and so are those that many standard deviations apart.
+        extent_share: part of a defect's size by which its apparent middle may wander between surveys.
+        track_memory_m: driving over which the difference of two tracks keeps its value, m.
+        view_share: share of a position's variance that neighbouring defects of a survey do not have in common.
+        unknown_sd_m: standard deviation of places that state none (points that people set by hand), m per axis.
+        growth_sigmas: growth counts beyond that many standard deviations of the two sizes' difference.
+        least_growth_m: and only from this on, m of mean diameter.
+        covered_share: share of the place that the new survey must have seen for a defect not found to be gone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    same_m: float = Field(default=3.0, gt=0)
+    gate_sigmas: float = Field(default=3.0, gt=0)
+    extent_share: float = Field(default=0.25, ge=0)
+    track_memory_m: float = Field(default=60.0, gt=0)
+    view_share: float = Field(default=0.3, gt=0, lt=1)
+    unknown_sd_m: float = Field(default=1.5, gt=0)
+    growth_sigmas: float = Field(default=2.0, gt=0)
+    least_growth_m: float = Field(default=0.05, ge=0)
+    covered_share: float = Field(default=0.75, gt=0, le=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Which rows make up each row of the result, (n,) int64 each: row of the new table, of the old one, -1 for none."""
+
+    now: Index
+    was: Index
+
+
+def read_previous(path: Path) -> gpd.GeoDataFrame:
+    """The layer `defects` of an earlier survey's GeoPackage, as people left it.
+
+    Features without a place are left out; a feature that someone added by hand gets a uuid from its place.
+
+    Raises:
+        SurveyError: no such file, or not one that a road survey wrote.
+    """
+    remedy = "Give the road.gpkg of an earlier run"
+    try:
+        table = read_layer(Path(path), "defects")
+    except LayerError as error:
+        raise SurveyError(f"the previous survey cannot be read: {error.what}", where=path, remedy=remedy) from error
+    missing = {"uuid", "class"} - set(table.columns)
+    if missing or not isinstance(table, gpd.GeoDataFrame) or table.crs is None:
+        lacks = f"no column {', '.join(sorted(missing))}" if missing else "no places or no CRS"
+        raise SurveyError(f"not a road survey: its defects have {lacks}", where=path, remedy=remedy)
+    placed = ~(table.geometry.is_empty | table.geometry.isna()).to_numpy()
+    table = table[placed].reset_index(drop=True)
+    places = gpd.GeoSeries(shapely.centroid(table.geometry.to_numpy()), crs=table.crs)
+    table = gpd.GeoDataFrame(pd.DataFrame(table).drop(columns=table.geometry.name), geometry=places)
+    table["uuid"] = _with_uuids(table)
+    return table
+
+
+def compare(
+    defects: gpd.GeoDataFrame,
+    previous: gpd.GeoDataFrame | None,
+    seen: gpd.GeoDataFrame,
+    date: dt.date,
+    params: PreviousParams | None = None,
+) -> gpd.GeoDataFrame:
+    """Join a survey's defects with those of the last one.
+
+    Defects are matched one to one within a family of classes, after removing the shift that neighbours have in common
+    (two surveys' tracks never lie on one another). `change` becomes `new`, `same`, `worse` (grown beyond what the two
+    measurements leave open), `gone` (not found where the new survey looked) or `not_seen` (it did not look there);
+    without a previous survey it is "".
+
+    Args:
+        defects: as from `consolidate`.
+        previous: as from `read_previous`, in any CRS; None for a first survey.
+        seen: polygons of the ground that the new survey saw, in any CRS.
+        date: of the new survey.
+        params: when two defects are one.
+
+    Returns:
+        A new table, the survey's defects in their order and then the old ones that were not found. To the columns of
+        `defects` it adds `status`, `change`, `note`, `growth_m` (NaN without a match), `n_surveys`, `found_as` (the
+        uuid in `defects`; "" for rows only carried over) and the columns that people added.
+
+    Raises:
+        SurveyError: the previous survey is the newer one.
+    """
+    knobs = params or PreviousParams()
+    if previous is None:
+        return _first(defects)
+    _refuse_newer(previous, date)
+    old = previous.to_crs(defects.crs).reset_index(drop=True)
+    new = defects.reset_index(drop=True)
+    match = _matched(new, old, knobs)
+    lost = np.setdiff1d(np.arange(len(old)), match)
+    pairs = _Pairs(np.append(np.arange(len(new)), np.full(len(lost), -1)), np.append(match, lost))
+    growth, worse = _growth(new, old, pairs, knobs)
+    table = _joined(new, old, pairs)
+    table["growth_m"] = growth
+    table["change"] = _changes(old, pairs, worse, _share_seen(old, seen, knobs) >= knobs.covered_share)
+    table["uuid"] = _distinct(table["uuid"].tolist(), pairs, date)
+    return table
+
+
+def _first(defects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The table of a first survey."""
+    return defects.assign(
+        status=FIRST, note="", growth_m=np.nan, n_surveys=1, change="", found_as=defects["uuid"].to_numpy()
+    )
+
+
+def _refuse_newer(previous: gpd.GeoDataFrame, date: dt.date) -> None:
+    if "last_seen" not in previous.columns:
+        return
+    last = _days(previous["last_seen"]).max()
+    # Days are counted in UTC, a survey's date where it was driven.
+    if not pd.isna(last) and last.date() > date + dt.timedelta(days=1):
+        raise SurveyError(
+            f"the previous survey saw its defects until {last.date()}, after this one of {date}",
+            remedy="Compare the newer survey with the older one",
+        )
+
+
+def _with_uuids(table: gpd.GeoDataFrame) -> list[str]:
+    """The stated uuids; from the place where there is none, and for copies (QGIS copies a feature with its uuid)."""
+    found: list[str] = []
+    known: set[str] = set()
+    for said, shape in zip(table["uuid"], table.geometry, strict=True):
+        name = "" if _absent(said) else str(said).strip()
+        if not name or name in known:
+            name = str(uuid.uuid5(NAMESPACE, f"{name}|{shape.x:.2f},{shape.y:.2f}|{len(found)}"))
+        found.append(name)
+        known.add(name)
+    return found
+
+
+def _matched(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, knobs: PreviousParams) -> Index:
+    """(new,) int64: the old row that each defect is, -1 for none."""
+    match = np.full(len(new), -1, np.int64)
+    # Neither a duplicate that people merged into another feature nor a point of no class can be seen again.
+    able = np.array([status_of(s) != "merged" for s in _column(old, "status")], bool) & (_text(old, "class") != "")
+    # Near a junction a defect is snapped now to one link, now to the other: what is left is tried without links.
+    for use_links in (True, False):
+        a, b = np.flatnonzero(match < 0), np.setdiff1d(np.flatnonzero(able), match)
+        if len(a) and len(b):
+            found = _pairing(new.iloc[a], old.iloc[b], knobs, use_links=use_links)
+            match[a] = np.where(found >= 0, b[found], -1)
+    return match
+
+
+def _pairing(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, knobs: PreviousParams, *, use_links: bool) -> Index:
+    """(new,) int64: the old row of each, -1 for none."""
+    n = len(old)
+    links = np.append(_text(old, "link"), _text(new, "link")) if use_links else np.full(n + len(new), "", object)
+    xy = np.vstack([shapely.get_coordinates(t.geometry.to_numpy()) for t in (old, new)])
+    sd = np.append(_sd(old, knobs), _sd(new, knobs))
+    runs = Runs(
+        xy_m=xy,
+        cov_view=knobs.view_share * np.square(sd)[:, None, None] * np.eye(2),
+        track_sd_m=np.sqrt(1 - knobs.view_share) * sd,
+        extent_m=np.nan_to_num(np.append(_mean_size(old), _mean_size(new))),
+        family=family_codes([*_text(old, "class"), *_text(new, "class")]),
+        passes=np.repeat([0, 1], [n, len(new)]),
+        frames=[frozenset[int]()] * len(xy),
+        links=[frozenset({str(link)} - {""}) for link in links],
+    )
+    gates = MergeGates(knobs.same_m, knobs.gate_sigmas, 0.0, knobs.extent_share, knobs.track_memory_m, 0.0)
+    label = merge(runs, gates)
+    row = np.full(int(label.max()) + 1, -1, np.int64)
+    row[label[:n]] = np.arange(n)
+    return row[label[n:]]
+
+
+def _growth(
+    new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, pairs: _Pairs, knobs: PreviousParams
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Growth of each row's mean diameter in m (NaN without a match), and whether it is beyond doubt."""
+    both = (pairs.now >= 0) & (pairs.was >= 0)
+    a, b = pairs.now[both], pairs.was[both]
+    growth, worse = np.full(len(both), np.nan), np.zeros(len(both), bool)
+    growth[both] = _mean_size(new)[a] - _mean_size(old)[b]
+    doubt = np.hypot(_size_sd(new)[a], _size_sd(old)[b])
+    worse[both] = growth[both] > np.maximum(knobs.growth_sigmas * doubt, knobs.least_growth_m)
+    return growth, worse
+
+
+def _share_seen(old: gpd.GeoDataFrame, seen: gpd.GeoDataFrame, knobs: PreviousParams) -> Array:
+    """(old,) float64: share of a disc around each old place, its standard deviation in radius, that was seen."""
+    share = np.zeros(len(old))
+    ground = seen.geometry.to_crs(old.crs).to_numpy() if len(seen) else np.empty(0, object)
+    discs = shapely.buffer(shapely.centroid(old.geometry.to_numpy()), np.maximum(_sd(old, knobs), 0.25))
+    place, piece = shapely.STRtree(ground).query(discs, predicate="intersects")
+    for k in np.unique(place):
+        covered = shapely.intersection(shapely.union_all(ground[piece[place == k]]), discs[k])
+        share[k] = shapely.area(covered) / shapely.area(discs[k])
+    return share
+
+
+def _changes(old: gpd.GeoDataFrame, pairs: _Pairs, worse: NDArray[np.bool_], looked: NDArray[np.bool_]) -> list[str]:
+    """The change of each row."""
+    before, status = _text(old, "change"), _column(old, "status")
+    changes = []
+    for now, was, grown in zip(pairs.now, pairs.was, worse, strict=True):
+        if now >= 0:
+            changes.append("new" if was < 0 else "worse" if grown else "same")
+        elif status_of(status[was]) == "merged":
+            changes.append("")
+        else:
+            changes.append("gone" if looked[was] or before[was] == "gone" else "not_seen")
+    return changes
+
+
+def _joined(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, pairs: _Pairs) -> gpd.GeoDataFrame:
+    """Every row's columns: measured ones from the new survey where it saw the defect, people's ones from the old."""
+    now, was = pd.DataFrame(new).reindex(pairs.now), pd.DataFrame(old).reindex(pairs.was)
+    now, was = now.reset_index(drop=True), was.reset_index(drop=True)
+    found, known = pairs.now >= 0, pairs.was >= 0
+
+    def latest(name: str) -> list[object]:
+        values = np.where(found, _column(now, name), _column(was, name))
+        return [None if _absent(value) else value for value in values]
+
+    both = {name: _days([*_column(now, name), *_column(was, name)]).to_numpy() for name in ("first_seen", "last_seen")}
+    status = [status_of(one) for one in _column(was, "status")]
+    table: dict[str, object] = {
+        "uuid": np.where(known, _column(was, "uuid"), _column(now, "uuid")),
+        **{name: [str(v or "") for v in latest(name)] for name in _TEXT},
+        **{name: _numbers(latest(name)) for name in _NUMBERS},
+        "depth": "unknown",
+        "n_seen": _count(now, "n_seen") + _count(was, "n_seen"),
+        "n_passes": np.maximum(_count(now, "n_passes") + _count(was, "n_passes"), 1),
+        "first_seen": np.fmin(*np.split(both["first_seen"], 2)),
+        "last_seen": np.fmax(*np.split(both["last_seen"], 2)),
+        "footprint": np.array(_column(now, "footprint"), object),
+        "status": [seen_again(s) if f and k else s for s, f, k in zip(status, found, known, strict=True)],
+        "note": _text(was, "note"),
+        "n_surveys": found + np.where(known, np.maximum(_count(was, "n_surveys"), 1), 0),
+        "found_as": _text(now, "uuid"),
+    }
+    frame = pd.DataFrame(table)
+    frame["class_ja"], frame["class_en"] = frame["class"].map(name_ja), frame["class"].map(name_en)
+    theirs = [c for c in old.columns if c not in {*frame.columns, *DEFECT_COLUMNS, *_DERIVED, *new.columns}]
+    others = [c for c in new.columns if c not in {*frame.columns, "geometry"}]
+    frame = pd.concat([frame, now[others], was[theirs]], axis=1)
+    shapes = np.where(found, now["geometry"].to_numpy(object), was["geometry"].to_numpy(object))
+    leading = [name for name in new.columns if name != "geometry"]
+    order = [*leading, *[name for name in frame.columns if name not in leading]]
+    return gpd.GeoDataFrame(frame[order], geometry=list(shapes), crs=new.crs)
+
+
+def _distinct(names: list[str], pairs: _Pairs, date: dt.date) -> list[str]:
+    """A new defect does not take the uuid of an old one (a survey compared with an earlier run of itself)."""
+    taken = {name for name, was in zip(names, pairs.was, strict=True) if was >= 0}
+    return [
+        str(uuid.uuid5(NAMESPACE, f"{name}|{date}")) if was < 0 and name in taken else name
+        for name, was in zip(names, pairs.was, strict=True)
+    ]
+
+
+def _column(table: pd.DataFrame, name: str) -> NDArray[np.object_]:
+    """The column as objects, None where the table lacks it."""
+    return table[name].to_numpy(object) if name in table.columns else np.full(len(table), None, object)
+
+
+def _text(table: pd.DataFrame, name: str) -> NDArray[np.object_]:
+    return np.array(["" if _absent(v) else str(v) for v in _column(table, name)], object)
+
+
+def _absent(value: Any) -> bool:
+    return bool(pd.isna(value))
+
+
+def _numbers(values: Iterable[object]) -> Array:
+    """(n,) float64; NaN for what is missing or no number."""
+    plain = pd.Series([np.nan if _absent(v) else v for v in values], dtype=object)
+    return np.asarray(pd.to_numeric(plain, errors="coerce"), np.float64)
+
+
+def _count(table: pd.DataFrame, name: str) -> Index:
+    return np.nan_to_num(_numbers(_column(table, name))).astype(np.int64)
+
+
+def _days(values: Iterable[object]) -> pd.Series[pd.Timestamp]:
+    """Days without a time zone, whatever kind of date or text they came as."""
+    read = pd.to_datetime(pd.Series(list(values), dtype=object), utc=True, errors="coerce", format="mixed")
+    return read.dt.tz_localize(None).dt.floor("D")
+
+
+def _sd(table: pd.DataFrame, knobs: PreviousParams) -> Array:
+    sd = _numbers(_column(table, "position_sd_m"))
+    return np.minimum(np.where(sd > 0, sd, knobs.unknown_sd_m), _MOST_SD_M)
+
+
+def _mean_size(table: pd.DataFrame) -> Array:
+    """(n,) float64 m: mean of length and width, NaN where unknown."""
+    return (_numbers(_column(table, "length_m")) + _numbers(_column(table, "width_m"))) / 2
+
+
+def _size_sd(table: pd.DataFrame) -> Array:
+    sd = _numbers(_column(table, "size_sd_m"))
+    return np.where(sd > 0, sd, _SIZE_SHARE * np.nan_to_num(_mean_size(table)))
