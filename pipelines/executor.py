@@ -44,17 +44,19 @@ def run(
             for item in items:
                 waiting.append((item, readers.submit(start, item)))
                 if len(waiting) > max(ahead, workers):
-                    yield _outcome(waiting.popleft())
+                    yield _finished(waiting.popleft())
             while waiting:
-                yield _outcome(waiting.popleft())
+                yield _finished(waiting.popleft())
         finally:
             for _, reading in waiting:
                 reading.cancel()
 
 
-def _outcome(begun: tuple[T, Future[Started[R]]]) -> tuple[T, R | MichisoraError]:
+def _finished(begun: tuple[T, Future[Started[R]]]) -> tuple[T, R | MichisoraError]:
     item, reading = begun
+    outcome: R | MichisoraError
     try:
-        return item, reading.result()()
+        outcome = reading.result()()
     except MichisoraError as error:
-        return item, error
+        outcome = error
+    return item, outcome

@@ -1,7 +1,7 @@
 """From boxes in pictures to observations on the road: what was seen, where it lies, how well that is known.
 
 A box is laid on the flat road by its four corners. Its *footprint* is the figure between them, its place the middle of
-the footprint. Length, width and area are those of the box, hence upper bounds: a crack that runs slantwise fills little.
+the footprint. Length, width and area are the box's, hence upper bounds: a crack that runs slantwise fills little of it.
 """
 
 from dataclasses import dataclass

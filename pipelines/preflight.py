@@ -1,0 +1,299 @@
+"""Before anything long begins: is this survey usable, and what will it give?
+
+Everything a survey names is opened, so that a wrong file is refused in seconds with its remedy, not after an hour.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from geo.camera.calibrate import Calibration, CalibrationParams, calibrate
+from geo.camera.locate import CameraErrors
+from geo.camera.pinhole import Camera
+from geo.crs import plane_crs
+from geo.network import Roads, read_roads
+from geo.track import (
+    CleanParams,
+    Fixes,
+    SmoothParams,
+    Trajectory,
+    clean,
+    fixes_from_photos,
+    photo_times,
+    read_fixes,
+    smooth,
+)
+from pipelines.errors import SurveyError
+from pipelines.frames import BadFrame, FrameSource, Picture, open_frames, select_by_distance
+from pipelines.frames.videos import VIDEO_SUFFIXES
+from pipelines.road.observe import Scene, fits
+from pipelines.survey import CameraEntry, Survey
+
+__all__ = ["PreflightParams", "Ready", "preflight"]
+
+Array = NDArray[np.float64]
+REJECTED_COLUMNS = ["item", "reason", "detail", "lon", "lat"]
+_QUARTER_HOUR_S = 900.0
+
+
+class PreflightParams(BaseModel):
+    """How a survey is made ready (params.yaml, sections `track` and `camera`).
+
+    Attributes:
+        clean: which fixes are believed.
+        smooth: how the track is drawn through them.
+        camera: how well camera and boxes are known.
+        calibration: how the camera's pitch and yaw are found.
+        calibration_frames: frames read for that, spread over the drive.
+        roads_margin_m: roads farther from the track are left out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clean: CleanParams = CleanParams()
+    smooth: SmoothParams = SmoothParams()
+    camera: CameraErrors = CameraErrors()
+    calibration: CalibrationParams = CalibrationParams()
+    calibration_frames: int = Field(60, ge=1)
+    roads_margin_m: float = Field(60.0, ge=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A survey, opened.
+
+    Attributes:
+        survey: as stated.
+        source: its frames.
+        chosen: int64 (n,), the frames to look at, in order of time.
+        t_s: float64 (n,), their times on the track's clock.
+        scene: track, camera and roads.
+        calibration: where the camera's angles come from; None where the manifest states them.
+        rejected: `item`, `reason`, `detail`, `lon`, `lat`: frames and fixes that take no part.
+        date: the day of the survey.
+        lines: what to tell people, one sentence each.
+    """
+
+    survey: Survey
+    source: FrameSource
+    chosen: NDArray[np.int64]
+    t_s: Array
+    scene: Scene
+    calibration: Calibration | None
+    rejected: pd.DataFrame
+    date: dt.date
+    lines: list[str] = field(default_factory=list)
+
+
+def preflight(survey: Survey, spacing_m: float, params: PreflightParams) -> Ready:
+    """Open a survey, find its camera's angles, and choose the frames to look at.
+
+    Args:
+        survey: from `load_survey` or `survey_from_parts`.
+        spacing_m: least distance between frames looked at.
+        params: how.
+
+    Raises:
+        SurveyError: no frames, no GPS, no times, or frames outside the track's time.
+        TrackError: a track that cannot be read.
+        NetworkError: roads that cannot be read, or none near the track.
+        CrsError: roads without a CRS.
+    """
+    source = open_frames(survey.frames, _picture_times(survey))
+    fixes = _fixes(survey, source)
+    kept, dropped = clean(fixes, params.clean)
+    trajectory = smooth(kept, plane_crs(float(np.median(kept.lon)), float(np.median(kept.lat))), params.smooth)
+    t_s = np.array([frame.t_s for frame in source.frames], np.float64) + survey.clock_offset_s
+    late = _require_overlap(t_s, trajectory, survey)
+    chosen = select_by_distance(source.frames, trajectory, spacing_m, survey.clock_offset_s)
+    camera, calibration = _camera(survey, source, chosen, params)
+    errors = params.camera
+    if calibration is not None:
+        errors = errors.with_calibration(calibration.pitch_sd_deg, calibration.yaw_sd_deg)
+    roads = _roads(survey, trajectory, params.roads_margin_m)
+    rejected = pd.concat(
+        [_refused_files(source), _unplaced(source, t_s, late), _refused_fixes(dropped)], ignore_index=True
+    )
+    ready = Ready(
+        survey=survey,
+        source=source,
+        chosen=chosen,
+        t_s=t_s[chosen],
+        scene=Scene(trajectory, camera, errors, roads),
+        calibration=calibration,
+        rejected=rejected.reindex(columns=REJECTED_COLUMNS),
+        date=survey.date or _day(t_s[chosen], survey.timezone),
+    )
+    ready.lines.extend(_told(ready, late))
+    return ready
+
+
+def _picture_times(survey: Survey) -> Callable[[Sequence[Path]], Array]:
+    return lambda paths: photo_times(paths, timezone=survey.timezone)
+
+
+def _fixes(survey: Survey, source: FrameSource) -> Fixes:
+    if survey.track is not None:
+        return read_fixes(survey.track)
+    files = list(dict.fromkeys(frame.source for frame in source.frames))
+    videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
+    fixes = read_fixes(videos[0]) if videos else fixes_from_photos(files)
+    if len(fixes) < 2:
+        raise SurveyError(
+            "no GPS: no track is given and the frames carry no positions",
+            where=survey.where,
+            remedy="Name the position log (GPX, CSV or NMEA) as track, or with --track",
+        )
+    return fixes
+
+
+def _require_overlap(t_s: Array, trajectory: Trajectory, survey: Survey) -> NDArray[np.bool_]:
+    """(n,) bool: frames outside the track's time. All of them is an error, with the offset that would mend it."""
+    if not np.isfinite(t_s).any():
+        raise SurveyError(
+            "no frame says when it was taken",
+            where=survey.where,
+            remedy="Keep the camera's original files: their EXIF or video header holds the time",
+        )
+    outside = np.isfinite(t_s) & ~trajectory.at(t_s).valid
+    if outside.sum() < np.isfinite(t_s).sum():
+        return outside
+    first, last = float(np.nanmin(t_s)), float(np.nanmax(t_s))
+    raise SurveyError(
+        f"all frames lie outside the track's time: frames {_clock(first)} to {_clock(last)}, "
+        f"track {_clock(trajectory.start_s)} to {_clock(trajectory.end_s)} UTC",
+        where=survey.where,
+        remedy=_offset_remedy(first, last, trajectory, survey),
+    )
+
+
+def _offset_remedy(first: float, last: float, trajectory: Trajectory, survey: Survey) -> str:
+    """The offset that lays the frames on the track: whole quarter hours (a time zone) where that is enough."""
+    apart = (trajectory.start_s + trajectory.end_s) / 2 - (first + last) / 2
+    slack = max(0.0, (trajectory.end_s - trajectory.start_s + last - first) / 2)
+    whole = round(apart / _QUARTER_HOUR_S) * _QUARTER_HOUR_S
+    if whole and abs(apart - whole) < slack and abs(whole) <= 14 * 3600:
+        hours = f"{whole / 3600:+g} h"
+        return (
+            f"They fit when moved by {hours}: the camera's time zone is probably missing "
+            f"(state timezone, or clock_offset_s: {survey.clock_offset_s + whole:.0f})"
+        )
+    return f"State clock_offset_s: {survey.clock_offset_s + apart:.0f} if both are of the same drive"
+
+
+def _camera(
+    survey: Survey, source: FrameSource, chosen: NDArray[np.int64], params: PreflightParams
+) -> tuple[Camera, Calibration | None]:
+    sample = chosen[np.unique(np.linspace(0, len(chosen) - 1, params.calibration_frames).astype(np.int64))]
+    pictures = _pictures(source, sample)
+    first = next(pictures, None)
+    if first is None:
+        raise SurveyError(
+            "not one of the frames can be read", where=survey.frames[0], remedy=_first_fault(source, sample)
+        )
+    stated = survey.camera
+    camera = camera_of(stated, first.shape[1], first.shape[0])
+    if stated.pitch_deg is not None and stated.yaw_deg is not None:
+        return camera, None
+    fitting = (picture for picture in pictures if fits(camera, picture.shape[1], picture.shape[0]))
+    found = calibrate(_with(first, fitting), camera, params.calibration)
+    pitch = found.camera.pitch_deg if stated.pitch_deg is None else stated.pitch_deg
+    yaw = found.camera.yaw_deg if stated.yaw_deg is None else stated.yaw_deg
+    return camera.pointed(pitch, yaw), found
+
+
+def camera_of(stated: CameraEntry, width_px: int, height_px: int) -> Camera:
+    """The camera a manifest states, for frames of a size."""
+    if stated.focal_px is not None:
+        middle = Camera(width_px, height_px, stated.focal_px, width_px / 2, height_px / 2, stated.height_m)
+    else:
+        middle = Camera.from_fov(width_px, height_px, stated.hfov_deg or 0.0, height_m=stated.height_m)
+    return Camera(
+        width_px,
+        height_px,
+        middle.focal_px,
+        middle.cx_px if stated.cx_px is None else stated.cx_px,
+        middle.cy_px if stated.cy_px is None else stated.cy_px,
+        stated.height_m,
+        pitch_deg=stated.pitch_deg or 0.0,
+        yaw_deg=stated.yaw_deg or 0.0,
+        roll_deg=stated.roll_deg,
+    )
+
+
+def _pictures(source: FrameSource, indices: NDArray[np.int64]) -> Iterator[Picture]:
+    for _, outcome in source.read_many(int(index) for index in indices):
+        if not isinstance(outcome, BadFrame):
+            yield outcome
+
+
+def _with(first: Picture, others: Iterator[Picture]) -> Iterator[Picture]:
+    yield first
+    yield from others
+
+
+def _first_fault(source: FrameSource, indices: NDArray[np.int64]) -> str:
+    for index, outcome in source.read_many(int(index) for index in indices):
+        if isinstance(outcome, BadFrame):
+            return f"The first, {source.frames[index].name}: {outcome.detail}"
+    return "The track leaves none of them"
+
+
+def _roads(survey: Survey, trajectory: Trajectory, margin_m: float) -> Roads:
+    if survey.roads is None:
+        return Roads.from_track(trajectory)
+    west, south, east, north = trajectory.line().bounds
+    around = (west - margin_m, south - margin_m, east + margin_m, north + margin_m)
+    return read_roads(survey.roads, trajectory.crs, around)
+
+
+def _refused_files(source: FrameSource) -> pd.DataFrame:
+    rows = [{"item": Path(str(bad.where)).name, "reason": bad.code, "detail": bad.detail} for bad in source.refused]
+    return pd.DataFrame(rows, columns=REJECTED_COLUMNS)
+
+
+def _unplaced(source: FrameSource, t_s: Array, late: NDArray[np.bool_]) -> pd.DataFrame:
+    rows = [
+        {"item": frame.name, "reason": reason, "detail": detail}
+        for frame, timeless, outside in zip(source.frames, ~np.isfinite(t_s), late, strict=True)
+        for hit, reason, detail in (
+            (timeless, "no_time", "nothing says when the frame was taken"),
+            (outside, "outside_track", "the frame was taken before or after the track"),
+        )
+        if hit
+    ]
+    return pd.DataFrame(rows, columns=REJECTED_COLUMNS)
+
+
+def _refused_fixes(dropped: pd.DataFrame) -> pd.DataFrame:
+    table = dropped.assign(item=[f"fix {_clock(t)}" for t in dropped["t_s"]], detail="the fix is not believed")
+    table["reason"] = "fix_" + table["reason"].astype(str)
+    return table.reindex(columns=REJECTED_COLUMNS)
+
+
+def _day(t_s: Array, timezone: str | None) -> dt.date:
+    zone = ZoneInfo(timezone) if timezone else dt.UTC
+    return dt.datetime.fromtimestamp(float(t_s[0]), zone).date()
+
+
+def _clock(t_s: float) -> str:
+    return dt.datetime.fromtimestamp(float(t_s), dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _told(ready: Ready, late: NDArray[np.bool_]) -> list[str]:
+    scene, camera = ready.scene, ready.scene.camera
+    angles = "as stated" if ready.calibration is None else f"from {ready.calibration.source}"
+    lines = [
+        f"{len(ready.source)} frames, {len(ready.chosen)} to look at, along {scene.trajectory.length_m / 1000:.2f} km",
+        f"camera {camera.height_m:g} m high, pitch {camera.pitch_deg:.1f}°, yaw {camera.yaw_deg:.1f}° ({angles})",
+    ]
+    if late.any():
+        lines.append(f"{int(late.sum())} frames lie outside the track's time and are left out")
+    return lines
