@@ -1,14 +1,12 @@
 """How layers look in QGIS: symbols, classes, labels and forms, written as QML."""
 
-from geo.styles.form import STATUS, STATUS_VALUES, Choice, Form, Labels, MapTip
+from geo.styles.form import Choice, Form, Labels, MapTip
 from geo.styles.qml import to_qml
 from geo.styles.renderers import Categorized, Category, Graduated, Range, Single, Style, categories
 from geo.styles.symbols import OKABE_ITO, Kind, Symbol, distinct
 
 __all__ = [
     "OKABE_ITO",
-    "STATUS",
-    "STATUS_VALUES",
     "Categorized",
     "Category",
     "Choice",

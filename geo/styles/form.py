@@ -18,20 +18,6 @@ class Choice:
         return f"{self.ja} {self.en}".strip()
 
 
-STATUS = (
-    Choice("open", "未対応", "Open"),
-    Choice("planned", "補修予定", "Planned"),
-    Choice("in_progress", "対応中", "In progress"),
-    Choice("done", "補修済み", "Done"),
-    Choice("deferred", "経過観察", "Deferred"),
-    Choice("not_responsible", "管轄外", "Not our road"),
-    Choice("not_a_defect", "損傷ではない", "Not a defect"),
-)
-"""What becomes of a defect; people set it in QGIS and it survives the next survey."""
-
-STATUS_VALUES = tuple(choice.value for choice in STATUS)
-
-
 @dataclass(frozen=True, slots=True)
 class Labels:
     """Text beside features: a column, its size in points, and the scale (1 : n) from which on it is shown."""

@@ -14,7 +14,6 @@ from shapely import LineString, Point, box
 
 from geo.geopackage import Layer, read_layer, write_geopackage
 from geo.styles import (
-    STATUS,
     Categorized,
     Choice,
     Form,
@@ -36,6 +35,11 @@ PROBE = Path(__file__).parent.parent / "qgis" / "probe.py"
 # The system's Python must not see this one's packages.
 CLEAN = {"PATH": "/usr/bin:/bin", "QT_QPA_PLATFORM": "offscreen", "LANG": "C.UTF-8", "XDG_RUNTIME_DIR": "/tmp"}
 
+STATUS = (
+    Choice("open", "未対応", "Open"),
+    Choice("planned", "補修予定", "Planned"),
+    Choice("done", "補修済み", "Done"),
+)
 CLASSES = (
     Choice("D00", "縦ひび", "Longitudinal"),
     Choice("D20", "亀甲状", "Alligator"),

@@ -5,7 +5,6 @@ from xml.etree import ElementTree
 import pytest
 
 from geo.styles import (
-    STATUS,
     Categorized,
     Category,
     Choice,
@@ -20,6 +19,11 @@ from geo.styles import (
     to_qml,
 )
 
+STATUS = (
+    Choice("open", "未対応", "Open"),
+    Choice("planned", "補修予定", "Planned"),
+    Choice("done", "補修済み", "Done"),
+)
 CHOICES = (Choice("a", "甲", "A & <b>"), Choice("b", "乙", "B"))
 
 

@@ -1,0 +1,356 @@
+"""A road survey's results as files: GeoPackage, GeoJSON, the reports with their photos, and a summary."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyproj
+import shapely
+from shapely.geometry import LineString, MultiLineString
+
+from geo.camera.pinhole import Camera
+from geo.geopackage import Layer, write_geopackage
+from pipelines.errors import OutputError
+from pipelines.journal import flush_folder
+from pipelines.report.content import (
+    BlurRoadUsers,
+    PhotoBox,
+    PhotoSource,
+    Picture,
+    Progress,
+    Provenance,
+    ReportContent,
+    ReportParams,
+    Summary,
+)
+from pipelines.report.photo import photo_path
+from pipelines.report.words import JUDGEMENTS, REASONS, name, say
+from pipelines.report.write import PAGE_NAME, SHEET_NAME, document_name, map_name, write_report
+from pipelines.road import layers as looks
+from pipelines.road.coverage import coverage_layer
+
+GEOPACKAGE_NAME = "road.gpkg"
+GEOJSON_NAME = "defects.geojson"
+SUMMARY_NAME = "summary.txt"
+_STAGING = ".publishing"
+_OWN_STEPS = 3
+
+_BOX = ["box_x1", "box_y1", "box_x2", "box_y2"]
+_FIRST = [
+    *("uuid", "rank", "priority", "terms", "judgement", "class", "class_ja", "class_en", "length_m", "width_m"),
+    *("area_m2", "depth", "score", "position_sd_m", "n_seen", "first_seen", "last_seen", "link", "road_name"),
+    *("chainage_m", "offset_m", "photo", "status", "change", "note", "reasons_ja", "reasons_en", "lat", "lon"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Everything that a survey of the road came to.
+
+    Attributes:
+        survey: its name.
+        date: its day; products are dated by it.
+        crs: the survey's plane CRS.
+        defects: table `defects`, judged; `frame` and `box_x1` … say where each is best seen.
+        sections: table `sections`.
+        observations: table `observations`, footprints as geometry.
+        frames: table `frames`.
+        seen: as from `coverage.seen_ground`.
+        track: the driven line in `crs`, None where unknown.
+        rejected: `item`, `reason` (code), `detail`, and Points in `geometry` (in `crs` or their own) where known.
+        read_frame: frame name → (h, w, 3) uint8 RGB.
+        provenance: what made the results.
+        km: distance driven.
+        camera: of the frames, None where unknown.
+        roads: `Roads.links`, drawn beneath the map.
+        blur_road_users: what finds people and vehicles on photos; None while there is no street model.
+        languages: of the reports, the first one first.
+        report: how reports look.
+    """
+
+    survey: str
+    date: dt.date
+    crs: pyproj.CRS
+    defects: gpd.GeoDataFrame
+    sections: gpd.GeoDataFrame
+    observations: gpd.GeoDataFrame
+    frames: pd.DataFrame
+    seen: gpd.GeoDataFrame
+    track: LineString | MultiLineString | None
+    rejected: pd.DataFrame
+    read_frame: Callable[[str], Picture]
+    provenance: Provenance
+    km: float
+    camera: Camera | None = None
+    roads: gpd.GeoDataFrame | None = None
+    blur_road_users: BlurRoadUsers | None = None
+    languages: tuple[str, ...] = ("ja", "en")
+    report: ReportParams = field(default_factory=ReportParams)
+
+    @property
+    def rejected_by_reason(self) -> dict[str, int]:
+        """How many frames or fixes were left out by reason code, most first."""
+        counts = Counter(self.rejected["reason"].astype(str))
+        return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where the products lie.
+
+    Attributes:
+        documents: language → PDF; `maps` likewise: language → PNG.
+        text: what `summary` says.
+    """
+
+    geopackage: Path
+    geojson: Path
+    page: Path
+    sheet: Path
+    documents: Mapping[str, Path]
+    maps: Mapping[str, Path]
+    summary: Path
+    text: str
+
+
+def layers(results: Results) -> list[Layer]:
+    """The layers of the GeoPackage, those drawn on top first."""
+    defects = _plain_defects(results.defects)
+    observations = _in_plane(results.observations, results.crs).copy()
+    shapes = observations.geometry.to_numpy()
+    observations = observations.set_geometry(np.where(shapely.is_empty(shapes), None, shapes), crs=results.crs)
+    sections = _in_plane(results.sections, results.crs)
+    covered = coverage_layer(_in_plane(results.seen, results.crs))
+    return [
+        _layer("defects", _in_plane(defects, results.crs), looks.DEFECTS),
+        _layer("rejected", _rejected(results), looks.REJECTED),
+        _layer("sections", sections, looks.SECTIONS),
+        _layer("track", _track(results), looks.TRACK),
+        _layer("observations", observations, looks.OBSERVATIONS),
+        _layer("coverage", covered, looks.COVERAGE),
+    ]
+
+
+def publish(results: Results, out_dir: Path, progress: Progress | None = None) -> Published:
+    """Write every product of a survey.
+
+    All files are first written to a folder of their own inside `out_dir`, then renamed into place one by one, the
+    summary last: whoever stops this half-way finds each file old or new, never a part of one, and running it again
+    gives the same bytes as if nothing had happened.
+
+    Args:
+        results: what the survey came to.
+        out_dir: folder of the products, made where it is missing.
+        progress: called with steps done and steps in all.
+
+    Raises:
+        OutputError: the folder cannot be written, or the disk is full.
+        LayerError: a table that no layer can hold.
+    """
+    staging = out_dir / _STAGING
+    try:
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        text = _write_all(results, staging, out_dir, progress)
+        _move_in(staging, out_dir, _photos_kept(results, out_dir))
+    except OSError as error:
+        raise OutputError(
+            f"the results cannot be written: {error.strerror or error}",
+            where=out_dir,
+            remedy="Free space on the disk or give a folder that may be written with --out",
+        ) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return Published(
+        geopackage=out_dir / GEOPACKAGE_NAME,
+        geojson=out_dir / GEOJSON_NAME,
+        page=out_dir / PAGE_NAME,
+        sheet=out_dir / SHEET_NAME,
+        documents={lang: out_dir / document_name(lang) for lang in results.languages},
+        maps={lang: out_dir / map_name(lang) for lang in results.languages},
+        summary=out_dir / SUMMARY_NAME,
+        text=text,
+    )
+
+
+def summary_text(results: Results) -> str:
+    """What was found, and where it lies, a block a language."""
+    judged = Counter(results.defects["judgement"].astype(str))
+    blocks = []
+    for lang in results.languages:
+        rejected = [f"{name(REASONS, code, lang)} {n}" for code, n in results.rejected_by_reason.items()]
+        rows = [
+            ("GeoPackage", GEOPACKAGE_NAME),
+            (say("list", lang), PAGE_NAME),
+            (say("map", lang), map_name(lang)),
+            (say("frames", lang), str(len(results.frames))),
+            (say("km", lang), f"{results.km:.2f} km"),
+            *((name(JUDGEMENTS, code, lang), str(judged.get(code, 0))) for code in JUDGEMENTS),
+            (say("rejected_count", lang), ", ".join(rejected) or "0"),
+        ]
+        heading = f"{results.survey} · {results.date.isoformat()}"
+        blocks.append("\n".join([heading, *(f"{what}: {value}" for what, value in rows)]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _write_all(results: Results, staging: Path, out_dir: Path, progress: Progress | None) -> str:
+    defects = _with_degrees(results.defects, results.crs)
+    content = _content(results, defects)
+    tell = progress or (lambda _done, _total: None)
+    steps = [0, _OWN_STEPS]
+
+    def report_step(done: int, total: int) -> None:
+        steps[:] = [done, total + _OWN_STEPS]
+        tell(*steps)
+
+    def step() -> None:
+        steps[0] += 1
+        tell(*steps)
+
+    write_report(content, staging, report_step)
+    defects["photo"] = _photo_column(defects, staging, _photos_kept(results, out_dir))
+    write_geopackage(staging / GEOPACKAGE_NAME, layers(replace(results, defects=defects)), results.date)
+    step()
+    (staging / GEOJSON_NAME).write_text(geojson(_plain_defects(defects)), encoding="utf-8")
+    step()
+    text = summary_text(results)
+    (staging / SUMMARY_NAME).write_text(text, encoding="utf-8")
+    step()
+    return text
+
+
+def geojson(defects: gpd.GeoDataFrame) -> str:
+    """Defects as RFC 7946 GeoJSON: WGS 84 to seven decimals (a centimetre), the terms of the priority as an object."""
+    degrees = defects.to_crs(4326) if len(defects) else defects
+    degrees = degrees.set_geometry(shapely.transform(degrees.geometry.to_numpy(), lambda at: np.round(at, 7)))
+    features = [_feature(one) for one in degrees.iterfeatures(na="null", drop_id=True)]
+    return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False, indent=1) + "\n"
+
+
+def _feature(feature: dict[str, Any]) -> dict[str, Any]:
+    properties = {key: _json_value(value) for key, value in feature["properties"].items()}
+    if isinstance(properties.get("terms"), str):
+        properties["terms"] = json.loads(properties["terms"] or "{}")
+    return {"type": "Feature", "properties": properties, "geometry": feature["geometry"]}
+
+
+def _json_value(value: Any) -> Any:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _content(results: Results, defects: gpd.GeoDataFrame) -> ReportContent:
+    return ReportContent(
+        survey=results.survey,
+        date=results.date,
+        defects=defects,
+        sections=_in_plane(results.sections, results.crs),
+        track=results.track,
+        crs=results.crs,
+        summary=Summary(len(results.frames), results.km, results.rejected_by_reason),
+        provenance=results.provenance,
+        photos=PhotoSource(results.read_frame, _boxes(results), results.camera, results.blur_road_users),
+        roads=results.roads,
+        coverage=coverage_layer(_in_plane(results.seen, results.crs)),
+        languages=results.languages,
+        params=results.report,
+    )
+
+
+def _boxes(results: Results) -> dict[str, PhotoBox]:
+    """Uuid → where a defect is best seen, for those that this survey's frames show."""
+    defects = results.defects
+    if not {"frame", *_BOX} <= set(defects.columns):
+        return {}
+    there = defects["frame"].isin(results.frames["frame"]) & defects[_BOX].notna().all(axis=1)
+    shown = defects[there.to_numpy(bool)]
+    headings = shown["heading_deg"] if "heading_deg" in shown.columns else pd.Series(np.nan, shown.index)
+    rows = zip(shown["uuid"], shown["frame"], shown[_BOX].to_numpy(np.float64).tolist(), headings, strict=True)
+    return {str(uuid): PhotoBox(str(frame), *box, float(way)) for uuid, frame, box, way in rows}
+
+
+def _photos_kept(results: Results, out_dir: Path) -> set[str]:
+    """Photos of an earlier survey that lie in the folder already and belong to defects this one did not see."""
+    anew = _boxes(results)
+    paths = (photo_path(str(uuid)) for uuid in results.defects["uuid"] if uuid not in anew)
+    return {path for path in paths if (out_dir / path).is_file()}
+
+
+def _photo_column(defects: gpd.GeoDataFrame, staging: Path, kept: set[str]) -> list[str | None]:
+    paths = [photo_path(str(uuid)) for uuid in defects["uuid"]]
+    return [path if path in kept or (staging / path).is_file() else None for path in paths]
+
+
+def _with_degrees(defects: gpd.GeoDataFrame, crs: pyproj.CRS) -> gpd.GeoDataFrame:
+    table = _in_plane(defects, crs).copy()
+    to_degrees = pyproj.Transformer.from_crs(crs, 4326, always_xy=True)
+    lon, lat = to_degrees.transform(table.geometry.x.to_numpy(np.float64), table.geometry.y.to_numpy(np.float64))
+    return table.assign(lat=np.round(lat, 7), lon=np.round(lon, 7))
+
+
+def _plain_defects(defects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The columns of docs/design/house.md first, whole days for dates, without a second geometry."""
+    table = defects.drop(columns=["footprint", *_BOX], errors="ignore").copy()
+    for column in {"first_seen", "last_seen"} & set(table.columns):
+        table[column] = pd.Series([_day(value) for value in table[column]], index=table.index, dtype=object)
+    first = [column for column in _FIRST if column in table.columns]
+    rest = [column for column in table.columns if column not in first]
+    return table[[*first, *rest]]
+
+
+def _day(value: Any) -> dt.date | None:
+    return None if pd.isna(value) else pd.Timestamp(value).date()
+
+
+def _in_plane(frame: gpd.GeoDataFrame, crs: pyproj.CRS) -> gpd.GeoDataFrame:
+    """The frame in the plane CRS; one that names none is in it already."""
+    return frame.set_crs(crs) if frame.crs is None else frame.to_crs(crs)
+
+
+def _track(results: Results) -> gpd.GeoDataFrame:
+    lines = [] if results.track is None or results.track.is_empty else [results.track]
+    about = {"survey": results.survey, "date": results.date, "km": results.km, "frames": len(results.frames)}
+    table = pd.DataFrame([about] * len(lines), columns=list(about))
+    return gpd.GeoDataFrame(table, geometry=gpd.GeoSeries(lines, crs=results.crs), crs=results.crs)
+
+
+def _rejected(results: Results) -> gpd.GeoDataFrame:
+    table = results.rejected.reset_index(drop=True)
+    if isinstance(table, gpd.GeoDataFrame):
+        return _in_plane(table, results.crs)
+    places = table["geometry"] if "geometry" in table.columns else [None] * len(table)
+    columns = table.drop(columns="geometry", errors="ignore")
+    return gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries(list(places), crs=results.crs), crs=results.crs)
+
+
+def _layer(name: str, frame: gpd.GeoDataFrame, style: Any) -> Layer:
+    ja, en = looks.TITLES[name]
+    return Layer(name, frame, style, ja, en, looks.ALIASES)
+
+
+def _move_in(staging: Path, out_dir: Path, kept: set[str]) -> None:
+    """Rename every file into place, photos before what links to them and the summary last; drop photos now unused."""
+    files = sorted(path for path in staging.rglob("*") if path.is_file())
+    files.sort(key=lambda path: (path.parent == staging, path.name == SUMMARY_NAME))
+    new = {path.relative_to(staging).as_posix() for path in files}
+    for path in files:
+        target = out_dir / path.relative_to(staging)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+    for photo in sorted((out_dir / "photos").glob("*.jpg")):
+        if photo.relative_to(out_dir).as_posix() not in new | kept:
+            photo.unlink()
+    flush_folder(out_dir)

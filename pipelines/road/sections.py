@@ -1,0 +1,164 @@
+"""The road's condition by sections: crack ratio, MCI, diagnosis, and how much of each was seen at all.
+
+MCI is the maintenance control index of Japan's Public Works Research Institute in the form that needs the crack ratio
+alone, MCI = 10 − 2.23 · C^0.3 with C in % (舗装の維持修繕に関する技術指針). The diagnosis is that of the inspection
+guideline for pavements (舗装点検要領, 2016): II from 20 %, III from 40 %.
+
+A crack's area is its detection box laid on the road. The box holds the crack and sound road around it, so that the
+crack ratio is an upper bound, MCI a lower one, and a diagnosis never better than the road's state by that error.
+"""
+
+from __future__ import annotations
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from geo.network import Roads
+from geo.network.chainage import heading_deg, undirected_diff_deg
+from pipelines.road.classes import CRACKS, POTHOLE
+from pipelines.road.status import CLOSED
+
+Array = NDArray[np.float64]
+Shapes = NDArray[np.object_]
+
+SECTION_COLUMNS = [
+    *("section", "link", "from_m", "to_m", "crack_ratio_pct", "mci", "diagnosis"),
+    *("n_potholes", "coverage_pct", "area_seen_m2", "geometry"),
+]
+
+
+class SectionParams(BaseModel):
+    """How road sections are cut and rated (params.yaml, section `sections`).
+
+    Attributes:
+        length_m: nominal length of a section.
+        min_coverage_pct: sections of whose lanes less was seen are not rated.
+        reach_m: sections farther than this from all that was seen are left out.
+        along_deg: a frame shows a section only if the vehicle's heading differs from the road's by no more: who
+            crosses a road has not inspected it.
+        ii_pct: crack ratio from which on a section is diagnosed II.
+        iii_pct: crack ratio from which on a section is diagnosed III.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    length_m: float = Field(default=20.0, gt=0)
+    min_coverage_pct: float = Field(default=30.0, ge=0, le=100)
+    reach_m: float = Field(default=40.0, ge=0)
+    along_deg: float = Field(default=45.0, gt=0, le=90)
+    ii_pct: float = Field(default=20.0, gt=0)
+    iii_pct: float = Field(default=40.0, gt=0)
+
+
+def rate_sections(
+    roads: Roads,
+    observations: gpd.GeoDataFrame,
+    defects: gpd.GeoDataFrame,
+    seen: gpd.GeoDataFrame,
+    params: SectionParams | None = None,
+) -> gpd.GeoDataFrame:
+    """The table `sections`: what was seen of every section of the roads driven, and its condition.
+
+    A road counts as driven where at least one of its sections was seen well enough to be rated; of such roads the
+    sections within reach are kept. What was hardly seen has no crack ratio, MCI, diagnosis or pothole count: null.
+
+    Args:
+        roads: the network.
+        observations: table `observations`, footprints as geometry.
+        defects: table `defects`; potholes that are gone or closed are not counted.
+        seen: as from `coverage.seen_ground`.
+        params: length, limits.
+
+    Returns:
+        `SECTION_COLUMNS`, in order of link and chainage. `area_seen_m2` is lane area; a crack ratio is the area of
+        the union of all crack boxes on the lanes seen by that area: an upper bound, as said above.
+    """
+    knobs = params or SectionParams()
+    table = _near(roads, seen, knobs)
+    lanes = shapely.buffer(table.geometry.to_numpy(), table["width_m"].to_numpy(np.float64) / 2, cap_style="flat")
+    ground = _ground_seen(table, lanes, seen, knobs.along_deg)
+    table["area_seen_m2"] = shapely.area(ground)
+    table["coverage_pct"] = 100.0 * np.minimum(table["area_seen_m2"] / np.maximum(shapely.area(lanes), 1e-9), 1.0)
+    table["n_potholes"] = _potholes(roads, table, defects, knobs.length_m)
+    rated = table["coverage_pct"].to_numpy() >= np.maximum(knobs.min_coverage_pct, 1e-9)
+    cracked = _cracked_area(table, ground, observations)
+    ratio = np.where(rated, 100.0 * cracked / np.maximum(shapely.area(ground), 1e-9), np.nan)
+    table["crack_ratio_pct"] = np.minimum(ratio, 100.0)
+    table["mci"] = mci(table["crack_ratio_pct"].to_numpy())
+    table["diagnosis"] = diagnosis(table["crack_ratio_pct"].to_numpy(), knobs)
+    # A pothole in a section hardly seen is news; none in it is not.
+    table.loc[~rated & (table["n_potholes"] == 0), "n_potholes"] = pd.NA
+    driven = table["link"].isin(set(table["link"][rated]))
+    return table.loc[driven, SECTION_COLUMNS].reset_index(drop=True)
+
+
+def mci(crack_ratio_pct: Array) -> Array:
+    """(n,) float64 maintenance control index from crack ratios in %; NaN stays NaN."""
+    return np.asarray(10.0 - 2.23 * np.power(crack_ratio_pct, 0.3), np.float64)
+
+
+def diagnosis(crack_ratio_pct: Array, params: SectionParams) -> NDArray[np.object_]:
+    """(n,) object `I`, `II` or `III` from crack ratios in %; None for NaN."""
+    level = np.digitize(crack_ratio_pct, [params.ii_pct, params.iii_pct])
+    named = np.array(["I", "II", "III"], object)[np.minimum(level, 2)]
+    named[np.isnan(crack_ratio_pct)] = None
+    return named
+
+
+def _near(roads: Roads, seen: gpd.GeoDataFrame, params: SectionParams) -> gpd.GeoDataFrame:
+    """Sections within reach of any ground seen; only links in reach are cut, a network may be a whole prefecture."""
+    tree = shapely.STRtree(seen.geometry.to_numpy())
+
+    def reached(shapes: Shapes) -> NDArray[np.int64]:
+        return np.unique(tree.query(shapes, predicate="dwithin", distance=params.reach_m)[0])
+
+    links = roads.links.iloc[reached(roads.links.geometry.to_numpy())]
+    table = Roads(links, roads.params).sections(params.length_m)
+    return table.iloc[reached(table.geometry.to_numpy())].reset_index(drop=True)
+
+
+def _ground_seen(table: gpd.GeoDataFrame, lanes: Shapes, seen: gpd.GeoDataFrame, along_deg: float) -> Shapes:
+    """(n,) the part of each section's lanes that frames show."""
+    lines = table.geometry.to_numpy()
+    section, frame = shapely.STRtree(seen.geometry.to_numpy()).query(lanes, predicate="intersects")
+    road = heading_deg(lines, shapely.length(lines) / 2)
+    along = undirected_diff_deg(road[section], seen["heading_deg"].to_numpy(np.float64)[frame]) <= along_deg
+    return _clipped_unions(lanes, section[along], seen.geometry.to_numpy()[frame[along]])
+
+
+def _cracked_area(table: gpd.GeoDataFrame, ground: Shapes, observations: gpd.GeoDataFrame) -> Array:
+    """(n,) m²: union of the crack boxes on each section's seen lanes; boxes snapped to another road do not count."""
+    placed = observations["located"].to_numpy(bool) & observations["class"].isin(CRACKS).to_numpy()
+    cracks = observations[placed]
+    section, box = shapely.STRtree(cracks.geometry.to_numpy()).query(ground, predicate="intersects")
+    same = table["link"].to_numpy(object)[section] == cracks["link"].to_numpy(object)[box]
+    shapes = shapely.make_valid(cracks.geometry.to_numpy()[box[same]])
+    return np.asarray(shapely.area(_clipped_unions(ground, section[same], shapes)), np.float64)
+
+
+def _clipped_unions(within: Shapes, owner: NDArray[np.int64], shapes: Shapes) -> Shapes:
+    """(n,) the union of the shapes of each owner, clipped to it; empty for owners without any."""
+    out = np.full(len(within), shapely.Polygon(), object)
+    order = np.argsort(owner, kind="stable")
+    owners, first = np.unique(owner[order], return_index=True)
+    for one, members in zip(owners, np.split(order, first[1:]) if len(owners) else [], strict=True):
+        out[one] = shapely.intersection(shapely.union_all(shapes[members]), within[one])
+    return out
+
+
+def _potholes(roads: Roads, table: gpd.GeoDataFrame, defects: gpd.GeoDataFrame, length_m: float) -> pd.Series[int]:
+    """Int64 (n,): potholes that are there now, by the section their chainage lies in."""
+    there = (defects["class"] == POTHOLE) & (defects["link"].fillna("") != "")
+    if "change" in defects.columns:
+        there &= ~defects["change"].isin(["gone"])
+    if "status" in defects.columns:
+        there &= ~defects["status"].isin(CLOSED)
+    holes = defects[there.to_numpy(bool)]
+    names = roads.section_at(holes["link"].to_numpy(object), holes["chainage_m"].to_numpy(np.float64), length_m)
+    counts = pd.Series(names, dtype=object).value_counts()
+    found = table["section"].map(counts)
+    return pd.Series(pd.array(found.fillna(0).to_numpy(np.int64), dtype="Int64"), index=table.index)
