@@ -1,10 +1,12 @@
 """`michisora sample`: the embedded survey, rendered with known truth."""
 
+import json
 from pathlib import Path
 
 import click
 
 from pipelines.cli.bars import progress_bar, say
+from pipelines.road.measures import score_sample
 
 
 @click.group()
@@ -42,3 +44,16 @@ def train_set(folder: Path, count: int, seed: int) -> None:
     with progress_bar("rendering", "picture") as progress:
         write_train_set(folder, TrainSetPlan(count, seed), progress=progress)
     say(f"{count} labelled pictures in {folder}")
+
+
+@sample.command()
+@click.argument("out_dir", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("sample_dir", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="File for the figures.")
+def score(out_dir: Path, sample_dir: Path, json_file: Path | None) -> None:
+    """Measure the results of `michisora road` in OUT_DIR against the truth of the sample in SAMPLE_DIR."""
+    figures = score_sample(out_dir / "road.gpkg", sample_dir)
+    for name, value in figures.items():
+        say(f"{name:22} {'-' if value is None else f'{value:.3f}' if isinstance(value, float) else value}")
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -120,7 +120,7 @@ def stitch(runs: Runs, gates: MergeGates) -> Index:
     Returns:
         (n,) int64, equal for runs that are pieces of one, numbered without gaps.
     """
-    i, j = _near(runs.xy_m, runs.xy_m, gates.same_m)
+    i, j = near_pairs(runs.xy_m, runs.xy_m, gates.same_m)
     kept = (i < j) & (runs.passes[i] == runs.passes[j]) & (runs.family[i] == runs.family[j])
     i, j = i[kept], j[kept]
     drift = drift_variance(np.square(runs.track_sd_m[i]), np.full(len(i), _PIECES_APART_M), gates.track_memory_m)
@@ -174,7 +174,7 @@ def _match(
     if not len(root) or not len(rows):
         return []
     total = np.sqrt(np.trace(runs.cov[rows], axis1=1, axis2=2).max() / 2 + np.trace(cov, axis1=1, axis2=2).max() / 2)
-    i, j = _near(runs.xy_m[rows], xy, gates.same_m + 2 * float(total))
+    i, j = near_pairs(runs.xy_m[rows], xy, gates.same_m + 2 * float(total))
     kept = runs.family[rows[i]] == runs.family[root[j]]
     kept &= np.array([_meet(runs.links[rows[a]], links[root[b]]) for a, b in zip(i, j, strict=True)], bool)
     i, j = i[kept], j[kept]
@@ -188,10 +188,10 @@ def _match(
     shift = _shifts(runs.xy_m[rows], i, offset, shift_var, gates)
     spread = _spread(runs, rows[i], root[j], gates, _PATTERN_SD_M)
     cost = _distance(offset - shift[i], spread)
-    return [(int(rows[a]), int(root[b])) for a, b in _one_to_one(i, j, cost, gates.gate_sigmas**2)]
+    return [(int(rows[a]), int(root[b])) for a, b in one_to_one(i, j, cost, gates.gate_sigmas**2)]
 
 
-def _near(a: Array, b: Array, radius: float) -> tuple[Index, Index]:
+def near_pairs(a: Array, b: Array, radius: float) -> tuple[Index, Index]:
     """Indices of pairs no farther apart than `radius`, in order."""
     if not len(a) or not len(b):
         return np.empty(0, np.int64), np.empty(0, np.int64)
@@ -271,7 +271,7 @@ def _best_shift(votes: _Votes, prior: float, gate: float) -> Array:
     return mean
 
 
-def _one_to_one(i: Index, j: Index, cost: Array, gate: float) -> list[tuple[int, int]]:
+def one_to_one(i: Index, j: Index, cost: Array, gate: float) -> list[tuple[int, int]]:
     """Assignment of least cost over sparse candidate pairs, one connected group at a time."""
     near = cost < gate
     i, j, cost = i[near], j[near], cost[near]
