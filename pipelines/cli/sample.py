@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from pipelines.cli.bars import progress_bar, say
+from pipelines.files import replacing
 from pipelines.road.measures import score_sample
 
 
@@ -56,4 +57,5 @@ def score(out_dir: Path, sample_dir: Path, json_file: Path | None) -> None:
     for name, value in figures.items():
         say(f"{name:22} {'-' if value is None else f'{value:.3f}' if isinstance(value, float) else value}")
     if json_file is not None:
-        json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        with replacing(json_file) as part:
+            part.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ from shapely.geometry import Polygon
 from pipelines.sample import textures
 from pipelines.sample.decals import Decal, premultiplied
 from pipelines.sample.randomness import stream
-from pipelines.sample.scene import LANE_OFFSET_M, Area, Scene
+from pipelines.sample.scene import LANE_OFFSET_M, Area, Colour, Scene
 from pipelines.sample.textures import ASPHALT, GRASS, WEAR, Field, Image
 from pipelines.sample.view import FROM_INDEX, View, apply, centred
 
@@ -25,7 +25,7 @@ _NEAR_M, _FAR_M, _SIDE_M = 1.2, 130.0, 70.0
 _SHIFT = 4
 _BAND_RATIO = 1.4
 _BLOTCH_M = 0.045
-_COARSE = 12
+_COARSE = 16
 _RELIEF_STEPS = 10
 _VERGE = (112, 112, 84)
 _PAINT = 226
@@ -62,6 +62,7 @@ class GroundArtist:
     _areas: shapely.STRtree = field(init=False, repr=False)
     _marks: shapely.STRtree = field(init=False, repr=False)
     _path: cKDTree = field(init=False, repr=False)
+    _kinds: list[tuple[Colour, int]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         rng = stream(self.seed, "ground")
@@ -70,6 +71,7 @@ class GroundArtist:
         self._areas = shapely.STRtree([a.outline for a in self.scene.areas])
         self._marks = shapely.STRtree(self.scene.marks)
         self._path = cKDTree(self.scene.town.loop.xy_m)
+        self._kinds = [(_VERGE, GRASS), *sorted({(a.colour, a.material) for a in self.scene.areas})]
 
     def draw(self, view: View) -> tuple[Image, int]:
         """The ground of one frame.
@@ -99,16 +101,18 @@ class GroundArtist:
     def _materials(
         self, view: View, to_index: Array, frustum: Polygon, shape: tuple[int, int]
     ) -> tuple[Image, NDArray[np.uint8]]:
-        picture = np.empty((*shape, 3), np.uint8)
-        picture[:] = _VERGE
-        material = np.full(shape, GRASS, np.uint8)
+        kind = np.zeros(shape, np.uint8)
         found = np.sort(self._areas.query(frustum, predicate="intersects"))
         chosen: list[Area] = [self.scene.areas[k] for k in found]
         for area, ring in zip(chosen, _rings([a.outline for a in chosen], frustum, view, to_index), strict=True):
+            number = self._kinds.index((area.colour, area.material))
             for part in ring:
-                cv2.fillPoly(picture, [part], area.colour, cv2.LINE_8, _SHIFT)
-                cv2.fillPoly(material, [part], area.material, cv2.LINE_8, _SHIFT)
-        return picture, material
+                cv2.fillPoly(kind, [part], number, cv2.LINE_8, _SHIFT)
+        colours, materials = np.zeros((256, 1, 3), np.uint8), np.zeros((256, 1), np.uint8)
+        colours[: len(self._kinds), 0] = [k[0] for k in self._kinds]
+        materials[: len(self._kinds), 0] = [k[1] for k in self._kinds]
+        picture = cv2.LUT(cv2.merge([kind, kind, kind]), colours)
+        return np.asarray(picture, np.uint8), np.asarray(cv2.LUT(kind, materials), np.uint8)
 
     def _texture(self, view: View, to_index: Array, bands: list[Band], shape: tuple[int, int]) -> Image:
         """(rows, columns, 4) uint8 gains of the periodic ground texture."""

@@ -18,7 +18,9 @@ from pipelines.sample.view import FROM_INDEX, View, apply, centred
 Array = NDArray[np.float64]
 
 _NEAR_M = 0.5
-_PANEL_RANGE_M = 150.0
+_PANEL_RANGE_M = 130.0
+_CLEAR_M = 10.0
+_SMALLEST_PX = 3
 _HAZE = (206, 214, 222)
 _SKY_PX_PER_DEG = 6
 _SKY_TOP_DEG = 50
@@ -84,10 +86,9 @@ class Renderer:
 
     def _exposed(self, picture: Image, shot: Shot) -> Image:
         rng = stream(self.seed, "shot", shot.number)
-        light = _smeared(picture, shot.blur_px).astype(np.float32)
-        light = cv2.GaussianBlur(light, (0, 0), 0.6)
-        light *= (np.array([shot.warmth, 1.0, 1 / shot.warmth]) * shot.exposure).astype(np.float32)
-        light *= _vignette(picture.shape[:2])
+        light = cv2.GaussianBlur(_smeared(picture, shot.blur_px), (3, 3), 0.6).astype(np.float32)
+        gain = (np.array([shot.warmth, 1.0, 1 / shot.warmth]) * shot.exposure).astype(np.float32)
+        light *= _vignette(picture.shape[:2]) * gain
         rows, columns = light.shape[:2]
         dy, dx = (int(v) for v in rng.integers(0, np.array(_GRAIN_SHAPE[:2]) - light.shape[:2] + 1))
         light += np.float32(shot.noise) * self._noise[dy : dy + rows, dx : dx + columns]
@@ -114,7 +115,10 @@ def _hazed(ground: Image, view: View, top: int) -> Image:
     y = top + np.arange(rows) + 0.5
     forward = view.camera.to_ground(np.column_stack([np.full(rows, view.camera.width_px / 2), y]))[:, 0]
     veil = (1 - np.exp(-np.minimum(forward, 2000) / 900)).astype(np.float32)[:, None, None]
-    return np.asarray(ground * (1 - veil) + np.array(_HAZE, np.float32) * veil, np.float32).astype(np.uint8)
+    far = ground[: int(np.searchsorted(-forward, -_CLEAR_M))]
+    faint = veil[: len(far)]
+    far[:] = (far * (1 - faint) + np.array(_HAZE, np.float32) * faint).astype(np.uint8)
+    return ground
 
 
 def _back_to_front(panels: list[Panel], view: View) -> list[Panel]:
@@ -135,10 +139,12 @@ def _stand(picture: Image, panel: Panel, view: View) -> None:
     if len(shape) < 3:
         return
     points = apply(plane, shape)
+    if _area(points) <= 0:  # its back
+        return
     height, width = picture.shape[:2]
     x0, y0 = np.clip(np.floor(points.min(0)), 0, [width, height]).astype(int)
     x1, y1 = np.clip(np.ceil(points.max(0)) + 1, 0, [width, height]).astype(int)
-    if x1 - x0 < 2 or y1 - y0 < 2:
+    if x1 - x0 < _SMALLEST_PX or y1 - y0 < _SMALLEST_PX:
         return
     source = panel.levels[_level(panel, points)]
     to_unit = np.diag([1 / source.shape[1], 1 / source.shape[0], 1.0])
@@ -165,6 +171,12 @@ def _clipped(square: Array, plane: Array) -> Array:
         if db > 0:
             kept.append(b)
     return np.array(kept).reshape(-1, 2)
+
+
+def _area(points: Array) -> float:
+    """Signed area of a polygon in px, positive clockwise on the screen."""
+    x, y = points.T
+    return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
 
 
 def _level(panel: Panel, points: Array) -> int:

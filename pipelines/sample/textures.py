@@ -13,7 +13,7 @@ Image = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
 RESOLUTION_M = 0.005
-SIZE_PX = 2048
+SIZE_PX = 1024
 PERIOD_M = RESOLUTION_M * SIZE_PX
 
 # Channels of the ground texture. 128 leaves the colour below as it is; it is a gain, not a colour.
@@ -78,7 +78,7 @@ def ground_texture(rng: np.random.Generator, surface: Surface) -> Image:
     """The small-scale look of everything that lies flat.
 
     Returns:
-        (2048, 2048, 4) uint8 gains at 5 mm a pixel: tarmac, paving slabs, grass, and where paint has worn off.
+        (1024, 1024, 4) uint8 gains at 5 mm a pixel: tarmac, paving slabs, grass, and where paint has worn off.
     """
     n = (SIZE_PX, SIZE_PX)
     stones = noise_cut(rng, n, 0.0, smallest_px=1.6)

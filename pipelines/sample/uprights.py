@@ -15,7 +15,7 @@ from pipelines.sample.town import Path
 
 Array = NDArray[np.float64]
 
-_EYE_HEIGHT_LEVELS = 5
+_LEVELS = 5
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Panel:
     def levels(self) -> list[Image]:
         """Premultiplied picture and its halvings by area averaging."""
         levels = [premultiplied(self.rgba)]
-        for _ in range(_EYE_HEIGHT_LEVELS):
+        for _ in range(_LEVELS):
             rows, columns = levels[-1].shape[:2]
             size = (max(1, columns // 2), max(1, rows // 2))
             levels.append(np.asarray(cv2.resize(levels[-1], size, interpolation=cv2.INTER_AREA), np.uint8))
@@ -97,13 +97,13 @@ def house(
     rise = float(rng.uniform(1.2, 2.2))
     front = facade(rng, frontage, eaves, colour * light)
     gable = _gabled(facade(rng, deep, eaves, colour * dim), colour * dim, rise / eaves)
-    left, right = (a, b) if side > 0 else (b, a)
+    # Each is seen from outside only: its left end comes first.
     panels = [
-        upright(right if side > 0 else left, left if side > 0 else right, 0, eaves, front[:, ::-1]),
+        upright(b, a, 0, eaves, front) if side > 0 else upright(a, b, 0, eaves, front),
         upright(a, d, 0, eaves + rise, gable) if side > 0 else upright(d, a, 0, eaves + rise, gable),
-        upright(b, c, 0, eaves + rise, gable) if side > 0 else upright(c, b, 0, eaves + rise, gable),
+        upright(c, b, 0, eaves + rise, gable) if side > 0 else upright(b, c, 0, eaves + rise, gable),
     ]
-    return [*panels, _roof(rng, (a, b, d), eaves, rise)]
+    return [*panels, _roof(rng, (b, a, c) if side > 0 else (a, b, d), eaves, rise)]
 
 
 def _gabled(wall: Image, colour: Array, share: float) -> Image:
