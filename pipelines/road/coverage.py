@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -34,14 +36,16 @@ class CoverageParams(BaseModel):
     corridor_m: float = Field(default=10.0, gt=0)
 
 
-def seen_ground(frames: pd.DataFrame, camera: Camera, params: CoverageParams | None = None) -> gpd.GeoDataFrame:
+def seen_ground(
+    frames: pd.DataFrame, camera: Camera, params: CoverageParams | None = None, *, crs: Any = None
+) -> gpd.GeoDataFrame:
     """The road that each frame shows: the picture's outline on the ground, from near to far, within the corridor.
 
     Args:
-        frames: table `frames`; a GeoDataFrame, or one with `attrs["crs"]`, passes its plane CRS on. Frames whose pose
-            is not valid show road that nobody can place, and are left out.
+        frames: table `frames`. Frames whose pose is not valid show road that nobody can place, and are left out.
         camera: of the frames, whatever size they were read at.
         params: near, far and corridor.
+        crs: the plane CRS of the frames, which their table does not name.
 
     Returns:
         `frame`, `t_s`, `heading_deg` and one Polygon a frame, map metres. No row where the camera shows no road.
@@ -51,7 +55,6 @@ def seen_ground(frames: pd.DataFrame, camera: Camera, params: CoverageParams | N
     used = frames["valid"].to_numpy(bool) & np.isfinite(frames[["x_m", "y_m", "heading_deg"]].to_numpy(float)).all(1)
     shown = frames.loc[used & (not outline.is_empty), ["frame", "t_s", "heading_deg", "x_m", "y_m"]]
     shapes = _on_map(shapely.get_coordinates(outline), shown[["x_m", "y_m", "heading_deg"]].to_numpy(np.float64))
-    crs = frames.crs if isinstance(frames, gpd.GeoDataFrame) else frames.attrs.get("crs")
     table = shown[["frame", "t_s", "heading_deg"]].reset_index(drop=True)
     return gpd.GeoDataFrame(table, geometry=gpd.GeoSeries(shapes, crs=crs), crs=crs)
 

@@ -45,6 +45,8 @@ SUMMARY_NAME = "summary.txt"
 _STAGING = ".publishing"
 _OWN_STEPS = 3
 
+# Which row of the survey's own table a row came from, "" for none: of use to `previous` alone.
+_FOUND_AS = "found_as"
 _BOX = ["box_x1", "box_y1", "box_x2", "box_y2"]
 _FIRST = [
     *("uuid", "rank", "priority", "terms", "judgement", "class", "class_ja", "class_en", "length_m", "width_m"),
@@ -276,10 +278,13 @@ def _boxes(results: Results) -> dict[str, PhotoBox]:
     if not {"frame", *_BOX} <= set(defects.columns):
         return {}
     there = defects["frame"].isin(results.frames["frame"]) & defects[_BOX].notna().all(axis=1)
+    if _FOUND_AS in defects.columns:
+        # Frames of two surveys may bear the same names.
+        there &= defects[_FOUND_AS] != ""
     shown = defects[there.to_numpy(bool)]
     headings = shown["heading_deg"] if "heading_deg" in shown.columns else pd.Series(np.nan, shown.index)
     rows = zip(shown["uuid"], shown["frame"], shown[_BOX].to_numpy(np.float64).tolist(), headings, strict=True)
-    return {str(uuid): PhotoBox(str(frame), *box, float(way)) for uuid, frame, box, way in rows}
+    return {str(uuid): PhotoBox(str(frame), x1, y1, x2, y2, float(way)) for uuid, frame, (x1, y1, x2, y2), way in rows}
 
 
 def _photos_kept(results: Results, out_dir: Path) -> set[str]:
@@ -303,7 +308,7 @@ def _with_degrees(defects: gpd.GeoDataFrame, crs: pyproj.CRS) -> gpd.GeoDataFram
 
 def _plain_defects(defects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """The columns of docs/design/house.md first, whole days for dates, without a second geometry."""
-    table = defects.drop(columns=["footprint", *_BOX], errors="ignore").copy()
+    table = defects.drop(columns=["footprint", _FOUND_AS, *_BOX], errors="ignore").copy()
     for column in {"first_seen", "last_seen"} & set(table.columns):
         table[column] = pd.Series([_day(value) for value in table[column]], index=table.index, dtype=object)
     first = [column for column in _FIRST if column in table.columns]

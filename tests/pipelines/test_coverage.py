@@ -1,6 +1,5 @@
 """What a frame counts as looked at is what its picture shows, and no more."""
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
@@ -61,7 +60,7 @@ def test_a_camera_that_looks_at_the_sky_shows_no_road():
 
 
 def test_the_layer_covers_each_place_once():
-    seen = seen_ground(gpd.GeoDataFrame(frames(600), geometry=[None] * 600, crs="EPSG:6677"), CAMERA)
+    seen = seen_ground(frames(600), CAMERA, crs="EPSG:6677")
     layer = coverage_layer(seen)
     assert layer.crs == "EPSG:6677"
     assert len(layer) == 1
