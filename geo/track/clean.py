@@ -1,7 +1,7 @@
 """Which fixes are believed: the physically impossible ones are rejected, each with its reason."""
 
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ class CleanLimits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_speed_kmh: float = Field(default=200.0, gt=0, description="a faster step between two fixes is a jump")
-    noise_m: float = Field(default=15.0, ge=0, description="distance that the receiver's error alone may add to a step")
+    noise_m: float = Field(default=10.0, ge=0, description="distance that the receiver's error alone may add to a step")
     null_island_deg: float = Field(default=0.01, ge=0, description="this near 0° N 0° E there is no road")
 
 
@@ -66,37 +66,64 @@ def _plausible_motion(fixes: Fixes, limits: CleanLimits) -> Fixes:
     )
 
 
-def _consistent(fixes: Fixes, limits: CleanLimits) -> npt.NDArray[np.bool_]:
-    """Mask (n,) of the longest sequence of fixes whose every step is slow enough.
+@dataclass(slots=True)
+class _Chains:
+    """For each fix, the best sequence of fixes without a jump that ends there: its count, metres, and last but one."""
 
-    `length[i]` is that of the longest such sequence that ends at fix i. While the sequence so far is the longest of
-    all and its next step is possible, there is nothing to choose; only elsewhere are earlier fixes looked at.
-    """
-    keep = np.zeros(len(fixes), bool)
-    if len(fixes) == 0:
+    t_s: Array
+    place: Array
+    count: npt.NDArray[np.int64]
+    way_m: Array
+    previous: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, fixes: Fixes) -> Self:
+        n = len(fixes)
+        place = on_sphere(fixes.lon, fixes.lat)
+        return cls(fixes.t_s, place, np.ones(n, np.int64), np.zeros(n), np.full(n, -1, np.int64))
+
+    def append(self, i: int, last: int, distance_m: float) -> None:
+        self.previous[i], self.count[i], self.way_m[i] = last, self.count[last] + 1, self.way_m[last] + distance_m
+
+    def append_to_best(self, i: int, limits: CleanLimits) -> None:
+        """Continue the longest sequence that fix i can be reached from; of equals, the one that makes the way short."""
+        first = max(0, i - _LOOK_BACK)
+        distance_m = np.linalg.norm(self.place[first:i] - self.place[i], axis=1)
+        possible = _possible(distance_m, self.t_s[i] - self.t_s[first:i], limits)
+        if possible.any():
+            count = np.where(possible, self.count[first:i], 0)
+            way_m = np.where(count == count.max(), self.way_m[first:i] + distance_m, np.inf)
+            best = int(way_m.argmin())
+            self.append(i, first + best, float(distance_m[best]))
+
+    def longest(self) -> npt.NDArray[np.bool_]:
+        """Mask (n,) of the fixes of the longest sequence; of equals, the shortest in metres."""
+        keep = np.zeros(len(self.t_s), bool)
+        at = int(np.lexsort((-self.way_m, self.count))[-1]) if len(keep) else -1
+        while at >= 0:
+            keep[at] = True
+            at = int(self.previous[at])
         return keep
-    place = on_sphere(fixes.lon, fixes.lat)
-    length, previous = np.ones(len(fixes), np.int64), np.full(len(fixes), -1)
-    possible = _possible(place[:-1], place[1:], np.diff(fixes.t_s), limits)
-    longest = 1
+
+
+def _consistent(fixes: Fixes, limits: CleanLimits) -> npt.NDArray[np.bool_]:
+    """Mask (n,) of the most fixes that leave no jump.
+
+    While the last fix ends the one longest sequence and the step from it is possible, there is nothing to choose; only
+    elsewhere are earlier fixes looked at.
+    """
+    chains = _Chains.of(fixes)
+    step_m = np.linalg.norm(np.diff(chains.place, axis=0), axis=1)
+    possible = _possible(step_m, np.diff(fixes.t_s), limits)
+    longest_before = 0
     for i in range(1, len(fixes)):
-        if possible[i - 1] and length[i - 1] == longest:
-            previous[i] = i - 1
+        if possible[i - 1] and chains.count[i - 1] > longest_before:
+            chains.append(i, i - 1, float(step_m[i - 1]))
         else:
-            first = max(0, i - _LOOK_BACK)
-            ok = _possible(place[first:i], place[i], fixes.t_s[i] - fixes.t_s[first:i], limits)
-            choice = np.where(ok, length[first:i], 0)[::-1]
-            best = int(choice.argmax())
-            previous[i] = i - 1 - best if choice[best] else -1
-        length[i] = length[previous[i]] + 1 if previous[i] >= 0 else 1
-        longest = max(longest, int(length[i]))
-    at = int(length.argmax())
-    while at >= 0:
-        keep[at] = True
-        at = int(previous[at])
-    return keep
+            chains.append_to_best(i, limits)
+        longest_before = max(longest_before, int(chains.count[i - 1]))
+    return chains.longest()
 
 
-def _possible(start: Array, end: Array, dt_s: Array, limits: CleanLimits) -> npt.NDArray[np.bool_]:
-    distance = np.linalg.norm(end - start, axis=-1)
-    return np.asarray(distance <= limits.max_speed_kmh * KMH_MPS * dt_s + limits.noise_m)
+def _possible(distance_m: Array, dt_s: Array, limits: CleanLimits) -> npt.NDArray[np.bool_]:
+    return np.asarray(distance_m <= limits.max_speed_kmh * KMH_MPS * dt_s + limits.noise_m)

@@ -106,7 +106,7 @@ def _time(header: _Header, timezone: ZoneInfo | None) -> float:
     if offset:
         seconds = int(offset[2]) * 3600 + int(offset[3]) * 60
         return _utc(local) - (seconds if offset[1] == "+" else -seconds)
-    ahead = round((_utc(local) - gps) / _QUARTER_S) * _QUARTER_S if gps == gps else np.inf
+    ahead = round((_utc(local) - gps) / _QUARTER_S) * _QUARTER_S if np.isfinite(gps) else np.inf
     if abs(ahead) <= _WIDEST_ZONE_S:
         return _utc(local) - ahead
     return local.replace(tzinfo=timezone).timestamp() if timezone else _NAN

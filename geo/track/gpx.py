@@ -2,26 +2,26 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 from xml.etree.ElementTree import Element, ParseError
 
 import gpxpy
+import numpy as np
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from gpxpy.gpx import GPX, GPXException
 
 from geo.errors import TrackError
-from geo.track.fixes import Fixes, ReadCounts
+from geo.track.fixes import Fixes
 from geo.track.units import sd_of_radius
 
 MAX_BYTES: Final = 100 * 1024**2
 _DECLARATION: Final = re.compile(rb"^\s*<\?xml[^>]*?\?>")
 _ENCODING: Final = re.compile(rb"""encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
-_SPEED: Final = frozenset({"speed"})
-_COURSE: Final = frozenset({"course", "bearing"})
-_ACCURACY: Final = frozenset({"accuracy", "hacc", "horizontalaccuracy"})
+_SPEED: Final = ("speed",)
+_COURSE: Final = ("course", "bearing")
+_ACCURACY: Final = ("accuracy", "hacc", "horizontalaccuracy")
 
 
 def read_gpx(path: Path, max_bytes: int = MAX_BYTES) -> Fixes:
@@ -38,34 +38,31 @@ def read_gpx(path: Path, max_bytes: int = MAX_BYTES) -> Fixes:
     Raises:
         TrackError: too large, not GPX, XML that declares a DTD or entities, no points, or points without times.
     """
-    text = _harmless(path, max_bytes)
+    text, root = _harmless(path, max_bytes)
     try:
-        gpx = gpxpy.parse(text)
-        points = list(_points(gpx))
-        # Many loggers write 1.0's plain <speed> and <course> in files that call themselves 1.1.
-        plain = list(_points(gpxpy.parse(text, version="1.0"))) if gpx.version != "1.0" else points
+        points, tag = _points(gpxpy.parse(text))
     except (GPXException, ValueError, TypeError, AttributeError) as error:
         raise TrackError(f"not readable as GPX: {_one_line(error)}", where=path, remedy="Export it anew") from error
     if not points:
         raise TrackError("the GPX holds no points", where=path, remedy="Export the recorded track, with its points")
     times = [_seconds(point.time) for point in points]
-    if all(time != time for time in times):
+    if not np.isfinite(times).any():
         remedy = "Export the recorded track with times; a planned route has none"
         raise TrackError(f"none of the GPX's {len(points)} points has a time", where=path, remedy=remedy)
+    said = [_said(element) for element in root.iter() if _local(element.tag) == tag]
     return Fixes.of(
         times,
         [point.longitude for point in points],
         [point.latitude for point in points],
-        speed_mps=[_stated(p, _SPEED, q.speed) for p, q in zip(points, plain, strict=True)],
-        bearing_deg=[_stated(p, _COURSE, q.course) for p, q in zip(points, plain, strict=True)],
-        sd_m=sd_of_radius([_stated(point, _ACCURACY, None) for point in points]),
+        speed_mps=[_number(texts, _SPEED) for texts in said],
+        bearing_deg=[_number(texts, _COURSE) for texts in said],
+        sd_m=sd_of_radius([_number(texts, _ACCURACY) for texts in said]),
         source=str(path),
-        counts=ReadCounts(),
     )
 
 
-def _harmless(path: Path, max_bytes: int) -> str:
-    """The file's text without its XML declaration, once it is known to declare no DTD and to be GPX."""
+def _harmless(path: Path, max_bytes: int) -> tuple[str, Element]:
+    """The file's text without its XML declaration, and its root, once it is known to be GPX and to declare no DTD."""
     if path.stat().st_size > max_bytes:
         remedy = "Split it by day; a day at ten fixes a second takes less"
         raise TrackError(f"the GPX is larger than {max_bytes // 1024**2} MiB", where=path, remedy=remedy)
@@ -80,7 +77,7 @@ def _harmless(path: Path, max_bytes: int) -> str:
         raise TrackError(f"not well-formed XML: {_one_line(error)}", where=path, remedy=remedy) from error
     if _local(root.tag) != "gpx":
         raise TrackError(f"not GPX: the XML is a <{_local(root.tag)}>", where=path, remedy="Export the track as GPX")
-    return text
+    return text, root
 
 
 def _decoded(raw: bytes, path: Path) -> str:
@@ -96,15 +93,11 @@ def _decoded(raw: bytes, path: Path) -> str:
         raise TrackError("the GPX is not in the encoding that it states", where=path, remedy=remedy) from error
 
 
-def _points(gpx: GPX) -> Iterator[Any]:
-    for track in gpx.tracks:
-        for segment in track.segments:
-            yield from segment.points
-    if not any(segment.points for track in gpx.tracks for segment in track.segments):
-        for route in gpx.routes:
-            yield from route.points
-        if not any(route.points for route in gpx.routes):
-            yield from gpx.waypoints
+def _points(gpx: GPX) -> tuple[list[Any], str]:
+    """The points, and the name of their elements."""
+    tracks = [point for track in gpx.tracks for segment in track.segments for point in segment.points]
+    routes = [point for route in gpx.routes for point in route.points]
+    return (tracks, "trkpt") if tracks else (routes, "rtept") if routes else (list(gpx.waypoints), "wpt")
 
 
 def _seconds(time: dt.datetime | None) -> float:
@@ -113,21 +106,18 @@ def _seconds(time: dt.datetime | None) -> float:
     return (time if time.tzinfo else time.replace(tzinfo=dt.UTC)).timestamp()
 
 
-def _stated(point: Any, names: frozenset[str], plain: float | None) -> float:
-    if plain is not None:
-        return float(plain)
-    for element in _elements(point.extensions):
-        if _local(element.tag) in names and element.text:
-            try:
-                return float(element.text)
-            except ValueError:
-                continue
+def _said(point: Element) -> dict[str, str]:
+    """What a point says, plainly or in extensions: gpxpy keeps plain <speed> of GPX 1.0 only, many loggers write it."""
+    return {_local(element.tag): element.text for element in point.iter() if element.text}
+
+
+def _number(texts: dict[str, str], names: tuple[str, ...]) -> float:
+    for name in names:
+        try:
+            return float(texts[name])
+        except (KeyError, ValueError):
+            continue
     return float("nan")
-
-
-def _elements(extensions: list[Element]) -> Iterator[Element]:
-    for extension in extensions:
-        yield from extension.iter()
 
 
 def _local(tag: object) -> str:

@@ -3,37 +3,40 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from geo.errors import TrackError
 from geo.track.exif import PICTURE_SUFFIXES, fixes_from_photos
 from geo.track.fixes import Fixes
-from geo.track.gopro import read_gopro
 from geo.track.gpx import read_gpx
 from geo.track.nmea import read_nmea
 from geo.track.table import read_table
 
 _HEAD: Final = 4096
+_TALKERS: Final = (b"$GP", b"$GN", b"$GL", b"$GA", b"$GB", b"$GQ", b"$QZ", b"$BD")
 _KINDS: Final = "Give a GPX, CSV or NMEA file, or pictures with EXIF GPS"
 _SUFFIXES: Final[dict[str, Callable[[Path], Fixes]]] = {
     ".gpx": read_gpx,
     ".csv": read_table,
     ".tsv": read_table,
     ".nmea": read_nmea,
-    ".mp4": read_gopro,
-    ".mov": read_gopro,
 }
 
 
-def read_fixes(path: Path) -> Fixes:
-    """The fixes of a position log: GPX, CSV, NMEA 0183, a GoPro's MP4, a picture, or a folder of pictures.
+def read_fixes(path: Path, timezone: ZoneInfo | None = None) -> Fixes:
+    """The fixes of a position log: GPX, CSV, NMEA 0183, a picture, or a folder of pictures.
 
     What the file holds counts for more than its name: an NMEA log called ``.txt`` or ``.csv`` is read as what it is.
+
+    Args:
+        path: the file or folder.
+        timezone: of pictures that state no offset; logs without a zone are in UTC.
 
     Raises:
         TrackError: there is no such file, it cannot be read as any of these, or no fix in it has time and position.
     """
     if path.is_dir():
-        return fixes_from_photos(sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES))
+        return fixes_from_photos(sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES), timezone)
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
@@ -41,17 +44,18 @@ def read_fixes(path: Path) -> Fixes:
         raise TrackError(f"the track cannot be opened: {error.strerror}", where=path) from error
     if not head.strip():
         raise TrackError("the track file is empty", where=path, remedy=_KINDS)
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return fixes_from_photos([path], timezone)
     return _reader(path.suffix.lower(), head, path)(path)
 
 
 def _reader(suffix: str, head: bytes, path: Path) -> Callable[[Path], Fixes]:
     if head[4:8] == b"ftyp":
-        return read_gopro
-    if suffix in PICTURE_SUFFIXES:
-        return _read_picture
+        remedy = "Export its telemetry as GPX (gopro2gpx, or ExifTool with -ee) and name that as the track"
+        raise TrackError("positions inside a video cannot be read", where=path, remedy=remedy)
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     # A logger may put its own time before each sentence, so NMEA is looked for anywhere in the first lines.
-    if any(b"$G" + talker in head for talker in (b"P", b"N", b"L", b"A", b"Q", b"B")) and not text.startswith(b"<"):
+    if any(talker in head for talker in _TALKERS) and not text.startswith(b"<"):
         return read_nmea
     if text.startswith((b"<?xml", b"<gpx")):
         return read_gpx
@@ -60,7 +64,3 @@ def _reader(suffix: str, head: bytes, path: Path) -> Callable[[Path], Fixes]:
     if b"\0" not in head:
         return read_table
     raise TrackError("not a kind of track that can be read", where=path, remedy=_KINDS)
-
-
-def _read_picture(path: Path) -> Fixes:
-    return fixes_from_photos([path])
