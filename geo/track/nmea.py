@@ -100,7 +100,10 @@ def _vtg_speed(sentence: Any) -> float:
     return _number(sentence.spd_over_grnd_kmph) * KMH_MPS if np.isnan(knots) else knots * KNOT_MPS
 
 
-def _clock_s(time: dt.time) -> float:
+def _clock_s(time: dt.time | None) -> float:
+    """Seconds since midnight; nan where a receiver without a fix does not know the time."""
+    if time is None:
+        return _NAN
     return time.hour * 3600 + time.minute * 60 + time.second + time.microsecond / 1e6
 
 
@@ -115,7 +118,7 @@ def _fixes(epochs: list[_Epoch], unreadable: int, path: Path) -> Fixes:
         remedy = "The receiver may have had no fix; check the log"
         broken = f" ({unreadable} could not be read)" if unreadable else ""
         raise TrackError(f"no NMEA sentence states a position{broken}", where=path, remedy=remedy)
-    if not np.isfinite(day).any():
+    if not np.isfinite(day + clock_s).any():
         raise TrackError("no NMEA sentence states a date", where=path, remedy="Let the receiver write RMC sentences")
     return Fixes.of(
         _absolute(clock_s, day),
@@ -131,7 +134,7 @@ def _fixes(epochs: list[_Epoch], unreadable: int, path: Path) -> Fixes:
 
 def _absolute(clock_s: Array, day: Array) -> Array:
     """Seconds since 1970 from times of day; a sentence without a date is within half a day of the nearest with one."""
-    dated = np.flatnonzero(np.isfinite(day))
+    dated = np.flatnonzero(np.isfinite(day + clock_s))
     place = np.arange(len(day))
     after = np.clip(np.searchsorted(dated, place), 0, len(dated) - 1)
     before = np.maximum(after - 1, 0)

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import unicodedata
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -102,18 +103,20 @@ def _frame(path: Path, bad_rows: list[list[str]]) -> pd.DataFrame:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("cp932", "replace")
-    first = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t|", key=first.count)
+    # Loggers put remarks above the header, and a delimiter after the last field, which pandas warns of.
+    text = re.sub(r"\A(?:\s*#[^\n]*\n)+", "", text).lstrip()
+    delimiter = max(",;\t|", key=text.partition("\n")[0].count)
     try:
-        return pd.read_csv(
-            io.StringIO(text),
-            sep=delimiter,
-            dtype=str,
-            engine="python",
-            skipinitialspace=True,
-            index_col=False,
-            on_bad_lines=bad_rows.append,
-        )
+        with warnings.catch_warnings(action="ignore", category=pd.errors.ParserWarning):
+            return pd.read_csv(
+                io.StringIO(text),
+                sep=delimiter,
+                dtype=str,
+                engine="python",
+                skipinitialspace=True,
+                index_col=False,
+                on_bad_lines=bad_rows.append,
+            )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError) as error:
         raise TrackError("not readable as a table", where=path, remedy="Export the track as GPX or CSV") from error
 
@@ -160,18 +163,21 @@ def _numbers(frame: pd.DataFrame, name: str) -> Array:
 
 
 def _times(frame: pd.DataFrame, columns: _Columns) -> Array:
-    name = columns.found["time"]
-    if "date" in columns.found:
-        return _parsed(frame[columns.found["date"]].str.strip() + " " + frame[name].str.strip())
-    seconds = _numbers(frame, name)
-    given = frame[name].notna().to_numpy()
-    if not np.isfinite(seconds).any() or np.isfinite(seconds).sum() < given.sum() / 2:
-        return _parsed(frame[name])
+    text = frame[columns.found["time"]].str.strip()
+    clock_only = text.str.match(r"\d{1,2}:\d\d", na=False)
+    if clock_only.any() and "date" in columns.found:
+        text = text.where(~clock_only, frame[columns.found["date"]].str.strip() + " " + text)
+    seconds = np.asarray(pd.to_numeric(text, errors="coerce"), np.float64)
+    seconds[~np.isfinite(seconds)] = np.nan
+    if np.isfinite(seconds).sum() <= text.notna().sum() / 2:
+        return _parsed(text)
     size = float(np.nanmedian(np.abs(seconds)))
     return seconds * next((unit for least, unit in _EPOCH_UNITS if size >= least), 1.0)
 
 
 def _parsed(text: "pd.Series[str]") -> Array:
+    """Seconds since 1970 of dates that begin with the year; the order of day and month is anyone's guess in others."""
+    text = text.where(text.str.match(r"\d{4}[-/.]?\d", na=False))
     times = pd.to_datetime(text, utc=True, format="ISO8601", errors="coerce")
     if times.notna().sum() < text.notna().sum():
         times = times.fillna(pd.to_datetime(text, utc=True, format="mixed", errors="coerce"))

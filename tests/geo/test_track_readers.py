@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from geo.errors import TrackError
-from geo.track import clean, fixes_from_photos, photo_times, read_fixes
+from geo.track import Fixes, clean, fixes_from_photos, photo_times, read_fixes
 from geo.track.gpx import read_gpx
 
 Tags = Mapping[int, object]
@@ -134,6 +134,9 @@ def test_gpx_out_of_order_is_sorted_and_counted(tmp_path: Path) -> None:
         ("noise.bin", bytes(range(256)), "not a kind of track"),
         ("names.csv", "a,b,c\n1,2,3\n", "no column for time and lon and lat among: a, b, c"),
         ("rows.csv", "time,lat,lon\nsoon,36,140\n", "readable time"),
+        ("clock.csv", "time,lat,lon\n10:12:05,36,140\n", "readable time"),
+        ("whichever.csv", "time,lat,lon\n01/02/2026 10:00:00,36,140\n", "readable time"),
+        ("open.csv", '"time,lat,lon\n1,2,3', "not readable as a table"),
         ("void.csv", "time,lat,lon\n2026-04-21,,\n", "readable position"),
         ("void.nmea", sentence(NMEA[-1]), "no NMEA sentence states a position"),
         ("undated.nmea", sentence(NMEA[2]), "states a date"),
@@ -199,7 +202,19 @@ def test_csv_counts_rows_that_are_broken_and_reads_the_others(tmp_path: Path) ->
     np.testing.assert_allclose(fixes.sd_m, [4.5 / 1.5096, np.nan], rtol=1e-3)
 
 
+def test_csv_with_remarks_trailing_commas_and_an_empty_date_column_is_read(tmp_path: Path) -> None:
+    text = f"# logger 1.2\n# car 3\ntime,lat,lon,date\n{T0},36,140,,\n{T0 + 1},36,140,,\n"
+    np.testing.assert_allclose(read_fixes(written(tmp_path / "log.csv", text)).t_s, [T0, T0 + 1])
+
+
 # ---- NMEA
+
+
+def test_nmea_of_a_receiver_that_has_no_time_yet_is_no_garble(tmp_path: Path) -> None:
+    void = [sentence("GPRMC,,V,,,,,,,,,,N"), sentence("GPGGA,,,,,,0,,,,,,,,"), sentence("GPRMC,,V,,,,,,,210426,,,N")]
+    fixes = read_fixes(written(tmp_path / "log.nmea", "\n".join([*void, *(sentence(body) for body in NMEA)])))
+    assert len(fixes) == 2
+    assert (fixes.counts.unreadable, fixes.counts.no_position) == (0, 4)
 
 
 @pytest.mark.parametrize("name", ["log.nmea", "log.txt", "log.csv"])
@@ -284,6 +299,16 @@ def test_photos_without_gps_or_time_say_what_is_missing(tmp_path: Path) -> None:
 def _empty(folder: Path) -> Path:
     folder.mkdir()
     return folder
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("receiver", ["live_gnss_qcom", "live_gnss_ublox"])
+def test_no_fix_of_a_real_drive_is_rejected(shared_data: Path, receiver: str) -> None:
+    folder = shared_data / "drive" / "comma2k19" / "processed_log" / "GNSS" / receiver
+    value = np.load(folder / "value")
+    kept, rejected = clean(Fixes.of(np.load(folder / "t"), value[:, 1], value[:, 0], speed_mps=value[:, 2]))
+    assert len(kept) == len(value)
+    assert rejected.empty
 
 
 @pytest.mark.shared
