@@ -12,57 +12,29 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from geo.camera.calibrate import Calibration, CalibrationParams, calibrate
-from geo.camera.locate import CameraErrors
+from geo.camera.calibrate import Calibration, calibrate
 from geo.camera.pinhole import Camera
 from geo.crs import plane_crs
-from geo.network import Roads, read_roads
-from geo.track import (
-    CleanParams,
-    Fixes,
-    SmoothParams,
-    Trajectory,
-    clean,
-    fixes_from_photos,
-    photo_times,
-    read_fixes,
-    smooth,
-)
+from geo.errors import TrackError
+from geo.network import Roads, SnapParams, read_roads
+from geo.track import Fixes, Trajectory, clean, fixes_from_photos, photo_times, read_fixes, smooth
 from pipelines.errors import SurveyError
 from pipelines.frames import BadFrame, FrameSource, Picture, open_frames, select_by_distance
 from pipelines.frames.videos import VIDEO_SUFFIXES
+from pipelines.params import RoadParams
 from pipelines.road.observe import Scene, fits
 from pipelines.survey import CameraEntry, Survey
 
-__all__ = ["PreflightParams", "Ready", "preflight"]
+__all__ = ["Ready", "camera_of", "preflight"]
 
 Array = NDArray[np.float64]
 REJECTED_COLUMNS = ["item", "reason", "detail", "lon", "lat"]
 _QUARTER_HOUR_S = 900.0
-
-
-class PreflightParams(BaseModel):
-    """How a survey is made ready (params.yaml, sections `track` and `camera`).
-
-    Attributes:
-        clean: which fixes are believed.
-        smooth: how the track is drawn through them.
-        camera: how well camera and boxes are known.
-        calibration: how the camera's pitch and yaw are found.
-        calibration_frames: frames read for that, spread over the drive.
-        roads_margin_m: roads farther from the track are left out.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    clean: CleanParams = CleanParams()
-    smooth: SmoothParams = SmoothParams()
-    camera: CameraErrors = CameraErrors()
-    calibration: CalibrationParams = CalibrationParams()
-    calibration_frames: int = Field(60, ge=1)
-    roads_margin_m: float = Field(60.0, ge=0)
+_CALIBRATION_FRAMES = 40
+"""Read twice, once here and once by the detector: as few as the calibration's median needs."""
+_ROADS_MARGIN_M = 60.0
+"""Roads farther from the track than a box can be, its position's uncertainty included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +64,12 @@ class Ready:
     lines: list[str] = field(default_factory=list)
 
 
-def preflight(survey: Survey, spacing_m: float, params: PreflightParams) -> Ready:
+def preflight(survey: Survey, params: RoadParams) -> Ready:
     """Open a survey, find its camera's angles, and choose the frames to look at.
 
     Args:
         survey: from `load_survey` or `survey_from_parts`.
-        spacing_m: least distance between frames looked at.
-        params: how.
+        params: how tracks are cleaned and smoothed, cameras calibrated and roads matched.
 
     Raises:
         SurveyError: no frames, no GPS, no times, or frames outside the track's time.
@@ -109,15 +80,15 @@ def preflight(survey: Survey, spacing_m: float, params: PreflightParams) -> Read
     source = open_frames(survey.frames, _picture_times(survey))
     fixes = _fixes(survey, source)
     kept, dropped = clean(fixes, params.clean)
-    trajectory = smooth(kept, plane_crs(float(np.median(kept.lon)), float(np.median(kept.lat))), params.smooth)
+    trajectory = smooth(kept, plane_crs(float(np.median(kept.lon)), float(np.median(kept.lat))), params.track)
     t_s = np.array([frame.t_s for frame in source.frames], np.float64) + survey.clock_offset_s
     late = _require_overlap(t_s, trajectory, survey)
-    chosen = select_by_distance(source.frames, trajectory, spacing_m, survey.clock_offset_s)
+    chosen = select_by_distance(source.frames, trajectory, params.drive.spacing_m, survey.clock_offset_s)
     camera, calibration = _camera(survey, source, chosen, params)
     errors = params.camera
     if calibration is not None:
         errors = errors.with_calibration(calibration.pitch_sd_deg, calibration.yaw_sd_deg)
-    roads = _roads(survey, trajectory, params.roads_margin_m)
+    roads = _roads(survey, trajectory, params.network)
     rejected = pd.concat(
         [_refused_files(source), _unplaced(source, t_s, late), _refused_fixes(dropped)], ignore_index=True
     )
@@ -136,7 +107,12 @@ def preflight(survey: Survey, spacing_m: float, params: PreflightParams) -> Read
 
 
 def _picture_times(survey: Survey) -> Callable[[Sequence[Path]], Array]:
-    return lambda paths: photo_times(paths, timezone=survey.timezone)
+    zone = _zone(survey)
+    return lambda paths: photo_times(paths, zone)
+
+
+def _zone(survey: Survey) -> ZoneInfo | None:
+    return ZoneInfo(survey.timezone) if survey.timezone else None
 
 
 def _fixes(survey: Survey, source: FrameSource) -> Fixes:
@@ -144,14 +120,14 @@ def _fixes(survey: Survey, source: FrameSource) -> Fixes:
         return read_fixes(survey.track)
     files = list(dict.fromkeys(frame.source for frame in source.frames))
     videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
-    fixes = read_fixes(videos[0]) if videos else fixes_from_photos(files)
-    if len(fixes) < 2:
+    try:
+        return read_fixes(videos[0]) if videos else fixes_from_photos(files, _zone(survey))
+    except TrackError as error:
         raise SurveyError(
             "no GPS: no track is given and the frames carry no positions",
             where=survey.where,
             remedy="Name the position log (GPX, CSV or NMEA) as track, or with --track",
-        )
-    return fixes
+        ) from error
 
 
 def _require_overlap(t_s: Array, trajectory: Trajectory, survey: Survey) -> NDArray[np.bool_]:
@@ -189,9 +165,9 @@ def _offset_remedy(first: float, last: float, trajectory: Trajectory, survey: Su
 
 
 def _camera(
-    survey: Survey, source: FrameSource, chosen: NDArray[np.int64], params: PreflightParams
+    survey: Survey, source: FrameSource, chosen: NDArray[np.int64], params: RoadParams
 ) -> tuple[Camera, Calibration | None]:
-    sample = chosen[np.unique(np.linspace(0, len(chosen) - 1, params.calibration_frames).astype(np.int64))]
+    sample = chosen[np.unique(np.linspace(0, len(chosen) - 1, _CALIBRATION_FRAMES).astype(np.int64))]
     pictures = _pictures(source, sample)
     first = next(pictures, None)
     if first is None:
@@ -246,12 +222,12 @@ def _first_fault(source: FrameSource, indices: NDArray[np.int64]) -> str:
     return "The track leaves none of them"
 
 
-def _roads(survey: Survey, trajectory: Trajectory, margin_m: float) -> Roads:
+def _roads(survey: Survey, trajectory: Trajectory, params: SnapParams) -> Roads:
     if survey.roads is None:
-        return Roads.from_track(trajectory)
+        return Roads(Roads.from_track(trajectory).links, params)
     west, south, east, north = trajectory.line().bounds
-    around = (west - margin_m, south - margin_m, east + margin_m, north + margin_m)
-    return read_roads(survey.roads, trajectory.crs, around)
+    m = _ROADS_MARGIN_M
+    return Roads(read_roads(survey.roads, trajectory.crs, (west - m, south - m, east + m, north + m)).links, params)
 
 
 def _refused_files(source: FrameSource) -> pd.DataFrame:
@@ -273,8 +249,7 @@ def _unplaced(source: FrameSource, t_s: Array, late: NDArray[np.bool_]) -> pd.Da
 
 
 def _refused_fixes(dropped: pd.DataFrame) -> pd.DataFrame:
-    table = dropped.assign(item=[f"fix {_clock(t)}" for t in dropped["t_s"]], detail="the fix is not believed")
-    table["reason"] = "fix_" + table["reason"].astype(str)
+    table = dropped.assign(item=[f"fix {_clock(t)}" for t in dropped["t_s"]], detail="a fix that is not believed")
     return table.reindex(columns=REJECTED_COLUMNS)
 
 

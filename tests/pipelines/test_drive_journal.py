@@ -123,7 +123,7 @@ def test_killed_at_any_moment_and_run_again_the_bytes_are_those_of_an_undisturbe
     script = LOOK.format(here=str(Path(__file__).parent))
     chance = random.Random(11)
     killed = 0
-    for _ in range(12):
+    for _ in range(3):
         before = len(shards(tmp_path))
         process = subprocess.Popen([sys.executable, "-c", script, str(frames), str(tmp_path)])
         # Wait for the first work of this run, then strike at a random moment soon after it.
@@ -134,8 +134,6 @@ def test_killed_at_any_moment_and_run_again_the_bytes_are_those_of_an_undisturbe
         killed += process.wait() == -signal.SIGKILL
         kept = shards(tmp_path)
         assert all(undisturbed[name] == content for name, content in kept.items())
-        if len(kept) == len(undisturbed):
-            break
     assert killed
     counted: list[int] = []
     look(frames, tmp_path, counted=counted)

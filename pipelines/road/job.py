@@ -1,0 +1,212 @@
+"""The road job: one drive in, a ranked repair list out.
+
+survey → preflight → detect → observe → consolidate → compare → judge → rate sections → publish
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from geo.crs import to_plane
+from models.card import ModelCard, sha256_of
+from models.detector import Detector
+from pipelines.drive import Looked, detect_drive, detection_key
+from pipelines.errors import OutputError, SurveyError
+from pipelines.executor import READERS
+from pipelines.files import replacing
+from pipelines.frames import FrameSource, Picture
+from pipelines.journal import Journal, sole_writer
+from pipelines.params import RoadParams
+from pipelines.preflight import Ready, preflight
+from pipelines.report.content import Provenance
+from pipelines.road.consolidate import consolidate
+from pipelines.road.coverage import seen_ground
+from pipelines.road.judge import judge
+from pipelines.road.observe import fits, frame_table, observe
+from pipelines.road.previous import compare, read_previous
+from pipelines.road.publish import GEOPACKAGE_NAME, Published, Results, publish
+from pipelines.road.sections import rate_sections
+from pipelines.survey import Survey
+
+__all__ = ["WORK_NAME", "Job", "assess", "run_road"]
+
+Progress = Callable[[int, int], None]
+
+WORK_NAME: Final = ".work"
+_RECORD = "published"
+_BEGUN = "begun"
+
+
+def _silent(_line: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How a road job is run.
+
+    Attributes:
+        out_dir: folder of the products; work in progress lies in its `.work/`.
+        detector: looks at the frames.
+        params: the knobs.
+        workers: readers of frames; they change the speed alone.
+        languages: of the reports, the first one first.
+        looking: called with frames done and frames in all.
+        writing: called with products done and products in all.
+        tell: called with what preflight found, a sentence each.
+    """
+
+    out_dir: Path
+    detector: Detector
+    params: RoadParams
+    workers: int = READERS
+    languages: tuple[str, ...] = ("ja", "en")
+    looking: Progress | None = None
+    writing: Progress | None = None
+    tell: Callable[[str], None] = _silent
+
+
+def run_road(survey: Survey, job: Job) -> tuple[Results, Published]:
+    """Run the whole job; a killed one goes on where it stopped and ends with the same bytes.
+
+    Raises:
+        SurveyError: the survey cannot be used.
+        OutputError: the results cannot be written, or would overwrite what people edited.
+    """
+    work = job.out_dir / WORK_NAME
+    with sole_writer(work):
+        _refuse_edited(survey, job.out_dir)
+        ready = preflight(survey, job.params)
+        with ready.source:
+            for line in ready.lines:
+                job.tell(line)
+            results = assess(ready, _look(ready, job, work), job)
+            _record(work, _BEGUN)
+            published = publish(results, job.out_dir, job.writing)
+        _record(work, sha256_of(published.geopackage))
+    return results, published
+
+
+def _look(ready: Ready, job: Job, work: Path) -> Looked:
+    key = detection_key(ready.source, ready.chosen.tolist(), job.detector, job.params.drive)
+    journal = Journal(work / "segments", key)
+    return detect_drive(
+        ready.source,
+        ready.chosen,
+        job.detector,
+        journal,
+        job.params.drive,
+        workers=job.workers,
+        progress=job.looking,
+    )
+
+
+def assess(ready: Ready, looked: Looked, job: Job) -> Results:
+    """From boxes in pictures to judged defects and rated sections.
+
+    Raises:
+        SurveyError: not one frame could be used.
+    """
+    scene, params, survey = ready.scene, job.params, ready.survey
+    shown, other = _of_the_camera(looked, ready)
+    if shown.frames.empty:
+        raise SurveyError("not one of the frames can be used", where=survey.where, remedy=_reasons(shown.rejected))
+    times = dict(zip((ready.source.frames[i].name for i in ready.chosen), ready.t_s, strict=True))
+    frames = frame_table(shown.frames, shown.frames["frame"].map(times).to_numpy(np.float64), scene)
+    frames.attrs["crs"] = scene.trajectory.crs
+    observations = observe(shown.boxes, frames, scene)
+    seen = seen_ground(frames, scene.camera)
+    defects = consolidate(observations, frames, params.consolidate).defects
+    previous = None if survey.previous is None else read_previous(survey.previous)
+    compared = compare(defects, previous, seen, ready.date, params.previous)
+    judged = judge(compared, scene.roads.links, params.judge)
+    rejected = pd.concat([shown.rejected, other], ignore_index=True)
+    return Results(
+        survey=survey.name,
+        date=ready.date,
+        crs=scene.trajectory.crs,
+        defects=judged,
+        sections=rate_sections(scene.roads, observations, judged, seen, params.sections),
+        observations=observations,
+        frames=frames,
+        seen=seen,
+        track=scene.trajectory.line(),
+        rejected=_rejected(ready, rejected, times),
+        read_frame=_reader(ready.source),
+        provenance=_provenance(job.detector.card),
+        km=scene.trajectory.length_m / 1000,
+        camera=scene.camera,
+        roads=scene.roads.links,
+        languages=job.languages,
+        report=params.report,
+    )
+
+
+def _of_the_camera(looked: Looked, ready: Ready) -> tuple[Looked, pd.DataFrame]:
+    """What frames of the camera's shape show, and those of another shape: a crop cannot be placed on the road."""
+    sizes = looked.frames[["width_px", "height_px"]]
+    fitting = {size: fits(ready.scene.camera, *size) for size in set(sizes.itertuples(index=False, name=None))}
+    good = np.array([fitting[size] for size in sizes.itertuples(index=False, name=None)], bool)
+    other = looked.frames.loc[~good]
+    details = [f"{w}×{h} px is not the shape of the drive's other frames" for w, h in sizes.loc[~good].to_numpy()]
+    table = pd.DataFrame({"item": other["frame"], "reason": "other_shape", "detail": details})
+    kept = Looked(
+        looked.frames.loc[good].reset_index(drop=True),
+        looked.boxes[~looked.boxes["frame"].isin(other["frame"])].reset_index(drop=True),
+        looked.rejected,
+    )
+    return kept, table
+
+
+def _rejected(ready: Ready, frames: pd.DataFrame, times: dict[str, float]) -> gpd.GeoDataFrame:
+    """Frames and fixes that took no part, where they are: fixes as received, frames by the track."""
+    trajectory = ready.scene.trajectory
+    poses = trajectory.at(frames["item"].map(times).to_numpy(np.float64))
+    fixes = ready.rejected
+    x_m, y_m = to_plane(trajectory.crs, fixes["lon"].to_numpy(np.float64), fixes["lat"].to_numpy(np.float64))
+    table = pd.concat([frames, fixes.drop(columns=["lon", "lat"])], ignore_index=True)
+    xy = np.column_stack([np.append(poses.x_m, x_m), np.append(poses.y_m, y_m)])
+    points = np.full(len(table), None, object)
+    known = np.isfinite(xy).all(axis=1)
+    points[known] = shapely.points(xy[known])
+    return gpd.GeoDataFrame(table, geometry=gpd.GeoSeries(points, crs=trajectory.crs), crs=trajectory.crs)
+
+
+def _reader(source: FrameSource) -> Callable[[str], Picture]:
+    numbers = {frame.name: number for number, frame in enumerate(source.frames)}
+    return lambda name: source.read(numbers[name])
+
+
+def _provenance(card: ModelCard) -> Provenance:
+    return Provenance(card.name, card.sha256, tuple(card.limits), version("michisora"))
+
+
+def _reasons(rejected: pd.DataFrame) -> str:
+    counts = rejected["reason"].value_counts()
+    return "Reasons: " + (", ".join(f"{reason} {n}" for reason, n in sorted(counts.items())) or "none was taken")
+
+
+def _refuse_edited(survey: Survey, out_dir: Path) -> None:
+    """Results that people have worked on since are not overwritten; nor is the previous survey by the new one."""
+    product, record = out_dir / GEOPACKAGE_NAME, out_dir / WORK_NAME / _RECORD
+    if not product.exists():
+        return
+    remedy = f"Give another --out, and --previous {product} to take over what people edited"
+    if survey.previous is not None and survey.previous.resolve() == product.resolve():
+        raise OutputError("the previous survey's results would be overwritten", where=product, remedy=remedy)
+    written = record.read_text() if record.exists() else _BEGUN
+    if written not in {_BEGUN, sha256_of(product)}:
+        raise OutputError("the results were edited since they were written", where=product, remedy=remedy)
+
+
+def _record(work: Path, state: str) -> None:
+    """Remember what was published, so that edits are noticed; `begun` while it is not known whose a file is."""
+    with replacing(work / _RECORD) as temporary:
+        temporary.write_text(state)
