@@ -167,7 +167,7 @@ def _times(frame: pd.DataFrame, columns: _Columns) -> Array:
     clock_only = text.str.match(r"\d{1,2}:\d\d", na=False)
     if clock_only.any() and "date" in columns.found:
         text = text.where(~clock_only, frame[columns.found["date"]].str.strip() + " " + text)
-    seconds = np.asarray(pd.to_numeric(text, errors="coerce"), np.float64)
+    seconds = np.array(pd.to_numeric(text, errors="coerce"), np.float64)
     seconds[~np.isfinite(seconds)] = np.nan
     if np.isfinite(seconds).sum() <= text.notna().sum() / 2:
         return _parsed(text)
