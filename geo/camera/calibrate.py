@@ -33,11 +33,11 @@ class CalibrationParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     lines: VanishingParams = VanishingParams()
-    fewest_frames: int = Field(8, ge=1)
-    near_deg: float = Field(1.5, gt=0)
-    smallest_sd_deg: float = Field(0.1, gt=0)
-    default_pitch_sd_deg: float = Field(3.0, gt=0)
-    default_yaw_sd_deg: float = Field(3.0, gt=0)
+    fewest_frames: int = Field(default=8, ge=1)
+    near_deg: float = Field(default=1.5, gt=0)
+    smallest_sd_deg: float = Field(default=0.1, gt=0)
+    default_pitch_sd_deg: float = Field(default=3.0, gt=0)
+    default_yaw_sd_deg: float = Field(default=3.0, gt=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,12 @@ class CameraErrors(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pixel_sd_px: float = Field(2.0, gt=0)
-    pitch_sd_deg: float = Field(0.4, ge=0)
-    yaw_sd_deg: float = Field(0.5, ge=0)
-    height_sd_m: float = Field(0.05, ge=0)
-    max_range_m: float = Field(22.0, gt=0)
-    max_forward_sd_m: float = Field(3.0, gt=0)
+    pixel_sd_px: float = Field(default=2.0, gt=0)
+    pitch_sd_deg: float = Field(default=0.4, ge=0)
+    yaw_sd_deg: float = Field(default=0.5, ge=0)
+    height_sd_m: float = Field(default=0.05, ge=0)
+    max_range_m: float = Field(default=22.0, gt=0)
+    max_forward_sd_m: float = Field(default=3.0, gt=0)
 
     def with_calibration(self, pitch_sd_deg: float, yaw_sd_deg: float) -> CameraErrors:
         """The same errors plus those of a calibrated pitch and yaw, degrees."""

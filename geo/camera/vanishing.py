@@ -1,7 +1,7 @@
 """The vanishing point of a road: where its lane lines, kerbs and edges meet in the picture.
 
-Line segments (LSD, Grompone von Gioi et al. 2010) vote for the point that most of their length runs towards (RANSAC over
-pairs of segments); only what lies below that point, on the road, may vote.
+Line segments (LSD, Grompone von Gioi et al. 2010) vote for the point that most of their length runs towards (RANSAC
+over pairs of segments); only what lies below that point, on the road, may vote.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class VanishingParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    width_px: int = Field(960, ge=160)
-    shortest_px: float = Field(28.0, gt=0)
-    flattest_deg: float = Field(12.0, ge=0, lt=60)
-    aim_deg: float = Field(1.2, gt=0)
-    pairs: int = Field(600, ge=10)
-    support_px: float = Field(420.0, gt=0)
-    weaker_px: float = Field(60.0, gt=0)
+    width_px: int = Field(default=960, ge=160)
+    shortest_px: float = Field(default=28.0, gt=0)
+    flattest_deg: float = Field(default=12.0, ge=0, lt=60)
+    aim_deg: float = Field(default=1.2, gt=0)
+    pairs: int = Field(default=600, ge=10)
+    support_px: float = Field(default=420.0, gt=0)
+    weaker_px: float = Field(default=60.0, gt=0)
     pitch_deg: tuple[float, float] = (-12.0, 40.0)
-    yaw_deg: float = Field(20.0, gt=0)
+    yaw_deg: float = Field(default=20.0, gt=0)
 
 
 @dataclass(frozen=True, slots=True)

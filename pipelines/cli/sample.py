@@ -8,6 +8,9 @@ import click
 from pipelines.cli.bars import progress_bar, say
 from pipelines.files import replacing
 from pipelines.road.measures import score_sample
+from pipelines.sample.params import read_params
+from pipelines.sample.train_set import TrainSetPlan, write_train_set
+from pipelines.sample.write import write_sample
 
 
 @click.group()
@@ -22,9 +25,6 @@ def sample() -> None:
 @click.option("--params", type=click.Path(path_type=Path, dir_okay=False), default=None, help="A params.yaml.")
 def make(folder: Path, seed: int | None, frames: int | None, params: Path | None) -> None:
     """Write the sample survey to FOLDER: frames, track, roads, manifest and truth."""
-    from pipelines.sample.params import read_params
-    from pipelines.sample.write import write_sample
-
     stated = {"seed": seed, "frames": frames}
     chosen = read_params(params, {k: v for k, v in stated.items() if v is not None})
     with progress_bar("rendering", "frame") as progress:
@@ -40,8 +40,6 @@ def make(folder: Path, seed: int | None, frames: int | None, params: Path | None
 )
 def train_set(folder: Path, count: int, seed: int) -> None:
     """Write labelled pictures of other towns, cameras and lights to FOLDER, in YOLO's layout."""
-    from pipelines.sample.train_set import TrainSetPlan, write_train_set
-
     with progress_bar("rendering", "picture") as progress:
         write_train_set(folder, TrainSetPlan(count, seed), progress=progress)
     say(f"{count} labelled pictures in {folder}")

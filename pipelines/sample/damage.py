@@ -245,4 +245,4 @@ def _largest(mask: Image) -> Image:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
     if count <= 2:
         return mask
-    return (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
+    return np.asarray(labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])), np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -187,7 +188,7 @@ def _bands(view: View, top: int, rows: int) -> list[Band]:
     index = np.floor(np.log(forward) / np.log(_BAND_RATIO)).astype(int)
     edges = [0, *(np.flatnonzero(np.diff(index)) + 1), rows]
     bands = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         middle = float(forward[(start + stop) // 2])
         across = middle / camera.focal_px / SUPERSAMPLING
         along = middle**2 / camera.focal_px / camera.height_m / SUPERSAMPLING
@@ -195,7 +196,7 @@ def _bands(view: View, top: int, rows: int) -> list[Band]:
     return bands
 
 
-def _sample_points(inverse: Array, columns: Field, rows: Field) -> tuple[Field, Field]:
+def _sample_points(inverse: NDArray[np.floating], columns: Field, rows: Field) -> tuple[Field, Field]:
     """East and north of the lens, (rows, columns) float32, for picture indices."""
     h = inverse.astype(np.float32)
     w = h[2, 0] * columns + (h[2, 1] * rows + h[2, 2])
@@ -204,7 +205,7 @@ def _sample_points(inverse: Array, columns: Field, rows: Field) -> tuple[Field, 
 
 
 def _wrapped(coordinates: Field, size: int) -> Field:
-    return coordinates - np.float32(size) * np.floor(coordinates / np.float32(size))
+    return np.asarray(coordinates - np.float32(size) * np.floor(coordinates / np.float32(size)), np.float32)
 
 
 def _chosen(grain: Image, material: NDArray[np.uint8]) -> Image:

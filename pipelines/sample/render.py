@@ -92,7 +92,7 @@ class Renderer:
         rows, columns = light.shape[:2]
         dy, dx = (int(v) for v in rng.integers(0, np.array(_GRAIN_SHAPE[:2]) - light.shape[:2] + 1))
         light += np.float32(shot.noise) * self._noise[dy : dy + rows, dx : dx + columns]
-        return np.clip(light, 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(light, 0, 255), np.uint8)
 
 
 def sky_panorama(rng: np.random.Generator, sun_azimuth_rad: float) -> Image:
@@ -106,7 +106,7 @@ def sky_panorama(rng: np.random.Generator, sun_azimuth_rad: float) -> Image:
     azimuth = np.linspace(0, 2 * np.pi, columns)[None, :, None]
     glow = np.exp(-((np.angle(np.exp(1j * (azimuth - sun_azimuth_rad))) / 0.9) ** 2)) * 26
     sky = blue * (1 - cloud) + np.array([240.0, 241, 243]) * cloud + glow
-    return np.clip(sky, 0, 252).astype(np.uint8)
+    return np.asarray(np.clip(sky, 0, 252), np.uint8)
 
 
 def _hazed(ground: Image, view: View, top: int) -> Image:

@@ -13,7 +13,7 @@ from pipelines.sample.damage import Damage, Place, Sun, alligator_crack, linear_
 from pipelines.sample.decals import Decal
 from pipelines.sample.randomness import stream
 from pipelines.sample.textures import ASPHALT, PAVING, Surface
-from pipelines.sample.town import Path, Street, Town
+from pipelines.sample.town import Path, Town
 from pipelines.sample.uprights import Panel, block_wall, house, pole, tree, woods
 
 Array = NDArray[np.float64]
@@ -145,7 +145,7 @@ def _build(scene: Scene, seed: int) -> None:
         for side in (-1, 1):
             rng = stream(seed, "build", street.link, side)
             margin = 24.0 if side < 0 else 4.0
-            _row_of_houses(scene, rng, street, (start + margin, stop - margin), side * edge)
+            _row_of_houses(scene, rng, (start + margin, stop - margin), side * edge)
         rng = stream(seed, "poles", street.link)
         for s in np.arange(start + 9, stop - 5, 31.0):
             scene.panels.append(pole(rng, loop.at(s, edge - 0.35)[0]))
@@ -157,9 +157,7 @@ def _build(scene: Scene, seed: int) -> None:
                     scene.panels.append(tree(rng, place, rng.uniform(4.0, 6.5)))
 
 
-def _row_of_houses(
-    scene: Scene, rng: np.random.Generator, street: Street, span: tuple[float, float], edge_m: float
-) -> None:
+def _row_of_houses(scene: Scene, rng: np.random.Generator, span: tuple[float, float], edge_m: float) -> None:
     loop, s = scene.town.loop, span[0]
     gap_at = span[0] + 0.55 * (span[1] - span[0]) if edge_m > 0 else -1e9
     while s < span[1] - 6:

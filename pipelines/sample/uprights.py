@@ -63,13 +63,11 @@ class Panel:
         return top - across / 2, across, self.down_m
 
 
-def upright(
-    start: Array, stop: Array, bottom_m: float, top_m: float, rgba: Image, *, faces_camera: bool = False
-) -> Panel:
-    """A vertical panel over a ground line, seen so that `start` is on its left."""
+def upright(start: Array, stop: Array, top_m: float, rgba: Image, *, faces_camera: bool = False) -> Panel:
+    """A vertical panel that stands on a ground line, seen so that `start` is on its left."""
     corner = np.array([*start, top_m])
     across = np.array([*(np.asarray(stop) - np.asarray(start)), 0.0])
-    return Panel(corner, across, np.array([0.0, 0.0, bottom_m - top_m]), rgba, faces_camera)
+    return Panel(corner, across, np.array([0.0, 0.0, -top_m]), rgba, faces_camera)
 
 
 def house(
@@ -99,9 +97,9 @@ def house(
     gable = _gabled(facade(rng, deep, eaves, colour * dim), colour * dim, rise / eaves)
     # Each is seen from outside only: its left end comes first.
     panels = [
-        upright(b, a, 0, eaves, front) if side > 0 else upright(a, b, 0, eaves, front),
-        upright(a, d, 0, eaves + rise, gable) if side > 0 else upright(d, a, 0, eaves + rise, gable),
-        upright(c, b, 0, eaves + rise, gable) if side > 0 else upright(b, c, 0, eaves + rise, gable),
+        upright(b, a, eaves, front) if side > 0 else upright(a, b, eaves, front),
+        upright(a, d, eaves + rise, gable) if side > 0 else upright(d, a, eaves + rise, gable),
+        upright(c, b, eaves + rise, gable) if side > 0 else upright(b, c, eaves + rise, gable),
     ]
     return [*panels, _roof(rng, (b, a, c) if side > 0 else (a, b, d), eaves, rise)]
 
@@ -166,7 +164,7 @@ def block_wall(
     for start in np.arange(span[0], span[1], 6.0):
         a, b = path.at(start, right_m)[0], path.at(min(start + 6.0, span[1]), right_m)[0]
         picture = _hedge(rng, 6.0, height_m) if hedge else _blocks(rng, 6.0, height_m)
-        panels.append(upright(*((b, a) if right_m > 0 else (a, b)), 0, height_m, picture))
+        panels.append(upright(*((b, a) if right_m > 0 else (a, b)), height_m, picture))
     return panels
 
 
@@ -207,7 +205,7 @@ def tree(rng: np.random.Generator, place: Array, height_m: float) -> Panel:
     rgba[:190, :, 3] = np.maximum(rgba[:190, :, 3], 255 * inside)
     picture = rgba.clip(0, 255).astype(np.uint8)
     half = np.array([height_m * 0.36, 0.0])
-    return upright(place - half, place + half, 0, height_m, picture, faces_camera=True)
+    return upright(place - half, place + half, height_m, picture, faces_camera=True)
 
 
 def woods(rng: np.random.Generator, place: Array, width_m: float, height_m: float) -> Panel:
@@ -224,7 +222,7 @@ def woods(rng: np.random.Generator, place: Array, width_m: float, height_m: floa
         top[column : column + 50] = np.minimum(top[column : column + 50], roof)
     rgba[..., 3] = np.where(np.arange(rows)[:, None] >= top[None, :], 255, 0)
     half = np.array([width_m / 2, 0.0])
-    return upright(place - half, place + half, 0, height_m, rgba, faces_camera=True)
+    return upright(place - half, place + half, height_m, rgba, faces_camera=True)
 
 
 def pole(rng: np.random.Generator, place: Array) -> Panel:
@@ -240,7 +238,7 @@ def pole(rng: np.random.Generator, place: Array) -> Panel:
         rgba[92:130, 46:66] = [128, 130, 130, 255]
     rgba[330:380:10, 34:46, :3] = [196, 168, 40]
     half = np.array([0.9, 0.0])
-    return upright(place - half, place + half, 0, 10.0, rgba.clip(0, 255).astype(np.uint8), faces_camera=True)
+    return upright(place - half, place + half, 10.0, rgba.clip(0, 255).astype(np.uint8), faces_camera=True)
 
 
 def _wall_colour(rng: np.random.Generator) -> Array:

@@ -65,7 +65,7 @@ class View:
         """(n, 2) float64 plane positions of (n, 2) forward and right."""
         s, c = np.sin(self.heading_rad), np.cos(self.heading_rad)
         offset = np.column_stack([ground @ [s, c], ground @ [c, -s]])
-        return np.asarray(offset + [self.east_m, self.north_m], np.float64)
+        return np.asarray(offset + np.array([self.east_m, self.north_m]), np.float64)
 
 
 def apply(homography: Array, points: Array) -> Array:

@@ -50,8 +50,8 @@ class SampleParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seed: int = Field(7, ge=0)
-    frames: int = Field(220, ge=2, le=5000)
+    seed: int = Field(default=7, ge=0)
+    frames: int = Field(default=220, ge=2, le=5000)
 
 
 def write_sample(

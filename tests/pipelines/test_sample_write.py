@@ -94,5 +94,5 @@ def test_the_command_makes_a_sample_of_the_size_asked_for(tmp_path):
 def test_a_wrong_parameter_is_named(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("sample: {frames: none}\n")
-    with pytest.raises(MichisoraError, match="sample.frames"):
+    with pytest.raises(MichisoraError, match=r"sample\.frames"):
         read_params(path, {})
