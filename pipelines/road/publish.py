@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +15,29 @@ import numpy as np
 import pandas as pd
 import pyproj
 import shapely
-from shapely.geometry import LineString, MultiLineString
 
-from geo.camera.pinhole import Camera
 from geo.geopackage import Layer, write_geopackage
 from pipelines.errors import OutputError
 from pipelines.journal import flush_folder
-from pipelines.report.content import (
-    BlurRoadUsers,
-    PhotoBox,
-    PhotoSource,
-    Picture,
-    Progress,
-    Provenance,
-    ReportContent,
-    ReportParams,
-    Summary,
-)
+from pipelines.report.content import PhotoBox, PhotoSource, Progress, ReportContent, Summary
 from pipelines.report.photo import photo_path
 from pipelines.report.words import JUDGEMENTS, REASONS, name, say
 from pipelines.report.write import PAGE_NAME, SHEET_NAME, document_name, map_name, write_report
 from pipelines.road import layers as looks
 from pipelines.road.coverage import coverage_layer
+from pipelines.road.geojson import geojson
+from pipelines.road.results import Results
+
+__all__ = [
+    "GEOJSON_NAME",
+    "GEOPACKAGE_NAME",
+    "SUMMARY_NAME",
+    "Published",
+    "Results",
+    "layers",
+    "publish",
+    "summary_text",
+]
 
 GEOPACKAGE_NAME = "road.gpkg"
 GEOJSON_NAME = "defects.geojson"
@@ -53,57 +53,6 @@ _FIRST = [
     *("area_m2", "depth", "score", "position_sd_m", "n_seen", "first_seen", "last_seen", "link", "road_name"),
     *("chainage_m", "offset_m", "photo", "status", "change", "note", "reasons_ja", "reasons_en", "lat", "lon"),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    """Everything that a survey of the road came to.
-
-    Attributes:
-        survey: its name.
-        date: its day; products are dated by it.
-        crs: the survey's plane CRS.
-        defects: table `defects`, judged; `frame` and `box_x1` … say where each is best seen.
-        sections: table `sections`.
-        observations: table `observations`, footprints as geometry.
-        frames: table `frames`.
-        seen: as from `coverage.seen_ground`.
-        track: the driven line in `crs`, None where unknown.
-        rejected: `item`, `reason` (code), `detail`, and Points in `geometry` (in `crs` or their own) where known.
-        read_frame: frame name → (h, w, 3) uint8 RGB.
-        provenance: what made the results.
-        km: distance driven.
-        camera: of the frames, None where unknown.
-        roads: `Roads.links`, drawn beneath the map.
-        blur_road_users: what finds people and vehicles on photos; None while there is no street model.
-        languages: of the reports, the first one first.
-        report: how reports look.
-    """
-
-    survey: str
-    date: dt.date
-    crs: pyproj.CRS
-    defects: gpd.GeoDataFrame
-    sections: gpd.GeoDataFrame
-    observations: gpd.GeoDataFrame
-    frames: pd.DataFrame
-    seen: gpd.GeoDataFrame
-    track: LineString | MultiLineString | None
-    rejected: pd.DataFrame
-    read_frame: Callable[[str], Picture]
-    provenance: Provenance
-    km: float
-    camera: Camera | None = None
-    roads: gpd.GeoDataFrame | None = None
-    blur_road_users: BlurRoadUsers | None = None
-    languages: tuple[str, ...] = ("ja", "en")
-    report: ReportParams = field(default_factory=ReportParams)
-
-    @property
-    def rejected_by_reason(self) -> dict[str, int]:
-        """How many frames or fixes were left out by reason code, most first."""
-        counts = Counter(self.rejected["reason"].astype(str))
-        return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,29 +178,6 @@ def _write_all(results: Results, staging: Path, out_dir: Path, progress: Progres
     (staging / SUMMARY_NAME).write_text(text, encoding="utf-8")
     step()
     return text
-
-
-def geojson(defects: gpd.GeoDataFrame) -> str:
-    """Defects as RFC 7946 GeoJSON: WGS 84 to seven decimals (a centimetre), the terms of the priority as an object."""
-    degrees = defects.to_crs(4326) if len(defects) else defects
-    degrees = degrees.set_geometry(shapely.transform(degrees.geometry.to_numpy(), lambda at: np.round(at, 7)))
-    features = [_feature(one) for one in degrees.iterfeatures(na="null", drop_id=True)]
-    return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False, indent=1) + "\n"
-
-
-def _feature(feature: dict[str, Any]) -> dict[str, Any]:
-    properties = {key: _json_value(value) for key, value in feature["properties"].items()}
-    if isinstance(properties.get("terms"), str):
-        properties["terms"] = json.loads(properties["terms"] or "{}")
-    return {"type": "Feature", "properties": properties, "geometry": feature["geometry"]}
-
-
-def _json_value(value: Any) -> Any:
-    if pd.api.types.is_scalar(value) and pd.isna(value):
-        return None
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _content(results: Results, defects: gpd.GeoDataFrame) -> ReportContent:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.camera.pinhole import Camera
@@ -26,6 +26,7 @@ def frames(n: int = 3, *, heading_deg: float = 0.0, step_m: float = 4.0) -> pd.D
     )
 
 
+@settings(deadline=None)
 @given(
     heading=st.floats(0, 359.9),
     forward=st.floats(0.5, 30.0),

@@ -22,9 +22,10 @@ from pipelines.report.content import Provenance, ReportParams
 from pipelines.road import status
 from pipelines.road.consolidate import consolidate
 from pipelines.road.coverage import seen_ground
+from pipelines.road.geojson import geojson
 from pipelines.road.judge import judge
 from pipelines.road.observe import Scene, frame_table, observe
-from pipelines.road.publish import Results, geojson, layers, publish, summary_text
+from pipelines.road.publish import Results, layers, publish, summary_text
 from pipelines.road.sections import rate_sections
 
 PLANE = CRS.from_epsg(6677)

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely import LineString, Polygon, box
 
@@ -114,12 +114,14 @@ def test_the_limits_belong_to_the_worse_level():
     assert diagnosis(ratios, SectionParams()).tolist() == ["I", "I", "II", "II", "III", "III", None]
 
 
+@settings(deadline=None)
 @given(st.floats(0, 100), st.floats(0, 100))
 def test_more_cracks_never_make_a_better_index(a, b):
     low, high = sorted((a, b))
     assert mci(np.array([low]))[0] >= mci(np.array([high]))[0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 95), st.floats(-3, 3), st.floats(0.1, 4)), max_size=8))
 def test_ratios_are_shares_and_coverage_is_never_above_the_whole(rows):
     cracks = boxes(*(("D20", box(x, y, x + size, y + size)) for x, y, size in rows))

@@ -1,0 +1,67 @@
+"""What a survey of the road came to: the one value that products are made from."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import geopandas as gpd
+import pandas as pd
+import pyproj
+from shapely.geometry import LineString, MultiLineString
+
+from geo.camera.pinhole import Camera
+from pipelines.report.content import BlurRoadUsers, Picture, Provenance, ReportParams
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Everything that a survey of the road came to.
+
+    Attributes:
+        survey: its name.
+        date: its day; products are dated by it.
+        crs: the survey's plane CRS.
+        defects: table `defects`, judged; `frame` and `box_x1` … say where each is best seen.
+        sections: table `sections`.
+        observations: table `observations`, footprints as geometry.
+        frames: table `frames`.
+        seen: as from `coverage.seen_ground`.
+        track: the driven line in `crs`, None where unknown.
+        rejected: `item`, `reason` (code), `detail`, and Points in `geometry` (in `crs` or their own) where known.
+        read_frame: frame name → (h, w, 3) uint8 RGB.
+        provenance: what made the results.
+        km: distance driven.
+        camera: of the frames, None where unknown.
+        roads: `Roads.links`, drawn beneath the map.
+        blur_road_users: what finds people and vehicles on photos; None while there is no street model.
+        languages: of the reports, the first one first.
+        report: how reports look.
+    """
+
+    survey: str
+    date: dt.date
+    crs: pyproj.CRS
+    defects: gpd.GeoDataFrame
+    sections: gpd.GeoDataFrame
+    observations: gpd.GeoDataFrame
+    frames: pd.DataFrame
+    seen: gpd.GeoDataFrame
+    track: LineString | MultiLineString | None
+    rejected: pd.DataFrame
+    read_frame: Callable[[str], Picture]
+    provenance: Provenance
+    km: float
+    camera: Camera | None = None
+    roads: gpd.GeoDataFrame | None = None
+    blur_road_users: BlurRoadUsers | None = None
+    languages: tuple[str, ...] = ("ja", "en")
+    report: ReportParams = field(default_factory=ReportParams)
+
+    @property
+    def rejected_by_reason(self) -> dict[str, int]:
+        """How many frames or fixes were left out by reason code, most first."""
+        counts = Counter(self.rejected["reason"].astype(str))
+        return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
