@@ -47,26 +47,18 @@ class Smoothed:
         mean: float64 (n, s).
         cov: float64 (n, s, s).
         lag: float64 (n - 1, s, s), covariance of each state (rows) with the next one (columns).
-        innovation: float64 (n, m), each measurement minus what the ones before it led to expect.
-        innovation_cov: float64 (n, m, m), the covariance expected of it.
     """
 
     mean: Array
     cov: Array
     lag: Array
-    innovation: Array
-    innovation_cov: Array
 
 
 def smooth_states(model: Model, measured: Measurements) -> Smoothed:
-    """The smoothed states, and the innovations that tell how well the model fits."""
+    """The states given all measurements, before and after them."""
     mean, cov = _filter(model, measured)
-    f, q = model.transition, model.noise
-    ahead_mean = np.concatenate([model.prior_mean[None], _apply(f, mean[:-1])])
-    ahead_cov = np.concatenate([model.prior_cov[None], f @ cov[:-1] @ _t(f) + q])
-    h = measured.matrix
-    innovation = measured.value - _apply(h, ahead_mean)
-    innovation_cov = h @ ahead_cov @ _t(h) + _diagonal(measured.variance)
+    f = model.transition
+    ahead_mean, ahead_cov = _predict(model, mean, cov)
     gain = _t(np.linalg.solve(ahead_cov[1:], f @ cov[:-1]))
     first = (
         np.concatenate([gain, np.zeros_like(cov[:1])]),
@@ -75,14 +67,41 @@ def smooth_states(model: Model, measured: Measurements) -> Smoothed:
     )
     backward = _scan(_join_smoothing, tuple(array[::-1] for array in first))
     smooth_mean, smooth_cov = backward[1][::-1], _symmetric(backward[2][::-1])
-    return Smoothed(smooth_mean, smooth_cov, gain @ smooth_cov[1:], innovation, innovation_cov)
+    return Smoothed(smooth_mean, smooth_cov, gain @ smooth_cov[1:])
 
 
-def log_likelihood(innovation: Array, innovation_cov: Array) -> float:
-    """The Gaussian log likelihood of the innovations, up to a constant (prediction error errors, Harvey 1989)."""
-    _, logdet = np.linalg.slogdet(innovation_cov)
-    whitened = np.linalg.solve(innovation_cov, innovation[..., None])[..., 0]
-    return float(-0.5 * (logdet.sum() + (innovation * whitened).sum()))
+def log_likelihood(model: Model, measured: Measurements) -> Array:
+    """The Gaussian log likelihoods of k models at once, float64 (k,), up to a constant they share.
+
+    By the prediction error decomposition (Harvey 1989, Forecasting, Structural Time Series Models and the Kalman
+    Filter, § 3.4): each measurement against what the ones before it led to expect. It is the plain recursion, because
+    short series under many models are quickest so: every array carries an axis k after that of time (`prior_mean` and
+    `prior_cov` lead with it).
+    """
+    mean, cov = model.prior_mean, model.prior_cov
+    out = np.zeros(len(mean))
+    for i, (y, h) in enumerate(zip(measured.value, measured.matrix, strict=True)):
+        if i:
+            f = model.transition[i - 1]
+            mean, cov = _apply(f, mean), f @ cov @ _t(f) + model.noise[i - 1]
+        projected = h @ cov
+        innovation = (y - _apply(h, mean))[..., None]
+        expected = projected @ _t(h) + _diagonal(measured.variance[i])
+        solved = np.linalg.solve(expected, np.concatenate([projected, innovation], axis=-1))
+        out -= 0.5 * (np.linalg.slogdet(expected)[1] + (innovation * solved[..., -1:])[..., 0].sum(axis=-1))
+        mean = mean + (_t(projected) @ solved[..., -1:])[..., 0]
+        cov = _symmetric(cov - _t(projected) @ solved[..., :-1])
+    return out
+
+
+def _predict(model: Model, mean: Array, cov: Array) -> tuple[Array, Array]:
+    """What the filtered states, and the prior before the first, lead to expect at each moment."""
+    f = model.transition
+    ahead_cov = f @ cov[:-1] @ _t(f) + model.noise
+    return (
+        np.concatenate([model.prior_mean[None], _apply(f, mean[:-1])]),
+        np.concatenate([model.prior_cov[None], ahead_cov]),
+    )
 
 
 def _filter(model: Model, measured: Measurements) -> tuple[Array, Array]:

@@ -89,7 +89,7 @@ def measurements(fixes: PlaneFixes, noise: Noise, direction_deg: Array, weight: 
         fixes: the fixes, n of them.
         noise: how well the receiver measures.
         direction_deg: float64 (n,), the direction of travel over the grid where the receiver gives none.
-        weight: float64 (n, 2), ≤ 1: how far to believe each position and each velocity (see `robust`).
+        weight: float64 (n, 2), ≤ 1: how far to believe each position and each velocity (see `noise.weights`).
     """
     n = len(fixes.t_s)
     given = np.isfinite(fixes.heading_deg) & fixes.moving
@@ -104,7 +104,9 @@ def measurements(fixes: PlaneFixes, noise: Noise, direction_deg: Array, weight: 
     for row, vector, used in ((ALONG, ahead, along), (ACROSS, right, given | fixes.standing)):
         matrix[used, row, VELOCITY] = vector[used]
         matrix[used, row, ACCELERATION] = -noise.lag_s * vector[used]
-    return Measurements(value, matrix, _variance(fixes, noise, weight))
+    variance = _variance(fixes, noise, weight)
+    variance[~matrix.any(axis=-1)] = 1.0  # not measured: it must not weigh in the likelihood
+    return Measurements(value, matrix, variance)
 
 
 def _variance(fixes: PlaneFixes, noise: Noise, weight: Array) -> Array:

@@ -7,9 +7,8 @@ from pyproj import CRS
 from geo.crs import require_metric
 from geo.errors import TrackError
 from geo.track.fixes import Fixes
-from geo.track.kalman import Model, smooth_states
-from geo.track.measure import Noise, PlaneFixes, directions, measurements
-from geo.track.motion import SIZE, Motion
+from geo.track.measure import PlaneFixes, directions
+from geo.track.noise import Kinematics, fit
 from geo.track.states import SmoothedStates
 from geo.track.trajectory import Trajectory
 
@@ -58,17 +57,8 @@ def smooth(fixes: Fixes, crs: CRS, params: SmoothParams | None = None) -> Trajec
         remedy = "A track needs two; look at the rejected fixes for why the others went"
         raise TrackError(f"only {len(fixes)} usable fix(es)", where=fixes.source or None, remedy=remedy)
     plane = PlaneFixes.of(fixes.shifted(-params.latency_s), crs)
-    noise = Noise(1.0, 1.0, 0.3, 2.0, 0.0)
-    motion = Motion(params.accel_sd_mps2, params.accel_tau_s, noise.wander_m, params.wander_tau_s)
-    weight = np.ones((len(fixes), 2))
-    measured = measurements(plane, noise, directions(plane.t_s, plane.xy_m), weight)
-    smoothed = smooth_states(_model(plane, motion), measured)
-    states = SmoothedStates(plane.t_s, motion, smoothed, plane.origin_m, np.full(len(fixes), params.shared_sd_m))
+    kinematics = Kinematics(params.accel_sd_mps2, params.accel_tau_s, params.wander_tau_s)
+    found = fit(plane, directions(plane.t_s, plane.xy_m), kinematics)
+    shared = np.full(len(fixes), params.shared_sd_m)
+    states = SmoothedStates(plane.t_s, found.motion, found.smoothed, plane.origin_m, shared)
     return Trajectory.of(crs, states, latency_sd_s=params.latency_sd_s, extrapolate_s=params.extrapolate_s)
-
-
-def _model(fixes: PlaneFixes, motion: Motion) -> Model:
-    dt = np.diff(fixes.t_s)
-    start = np.zeros(SIZE)
-    start[:2] = fixes.xy_m[0]
-    return Model(start, motion.standing(1e3, 50.0), motion.transition(dt), motion.noise(dt))
