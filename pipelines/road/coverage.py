@@ -45,7 +45,7 @@ def seen_ground(
         frames: table `frames`. Frames whose pose is not valid show road that nobody can place, and are left out.
         camera: of the frames, whatever size they were read at.
         params: near, far and corridor.
-        crs: the plane CRS of the frames, which their table does not name.
+        crs: the plane CRS of the frames; without it, the one in their `attrs["crs"]`.
 
     Returns:
         `frame`, `t_s`, `heading_deg` and one Polygon a frame, map metres. No row where the camera shows no road.
@@ -55,6 +55,7 @@ def seen_ground(
     used = frames["valid"].to_numpy(bool) & np.isfinite(frames[["x_m", "y_m", "heading_deg"]].to_numpy(float)).all(1)
     shown = frames.loc[used & (not outline.is_empty), ["frame", "t_s", "heading_deg", "x_m", "y_m"]]
     shapes = _on_map(shapely.get_coordinates(outline), shown[["x_m", "y_m", "heading_deg"]].to_numpy(np.float64))
+    crs = frames.attrs.get("crs") if crs is None else crs
     table = shown[["frame", "t_s", "heading_deg"]].reset_index(drop=True)
     return gpd.GeoDataFrame(table, geometry=gpd.GeoSeries(shapes, crs=crs), crs=crs)
 

@@ -76,3 +76,11 @@ def test_gaps_stay_gaps_and_order_does_not_matter():
     assert len(layer) == 2
     backwards = coverage_layer(seen_ground(apart.iloc[::-1], CAMERA))
     assert shapely.equals(layer.geometry.to_numpy(), backwards.geometry.to_numpy()).all()
+
+
+def test_the_crs_comes_with_the_frames_or_is_named():
+    table = frames(2)
+    assert seen_ground(table, CAMERA).crs is None
+    assert seen_ground(table, CAMERA, crs="EPSG:6677").crs == "EPSG:6677"
+    table.attrs["crs"] = "EPSG:6678"
+    assert seen_ground(table, CAMERA).crs == "EPSG:6678"
