@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipelines.journal import flush_folder, writing_to
@@ -27,4 +27,5 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
             flush_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder itself may be what cannot be written
+            temporary.unlink()

@@ -15,6 +15,10 @@ __all__ = ["cpu_computes_bf16", "cpu_name", "load_openvino"]
 _SIZES_KEPT = 4
 """Input sizes that stay compiled. Compiling takes about 0.3 s; a drive has one size."""
 
+_FIRST_INFERENCE = threading.Lock()
+"""OpenVINO's binding to numpy sets itself up at its first use, holding a lock while it waits for the interpreter's:
+two threads that are both first wait for each other for ever. So nobody is first at the same time as another."""
+
 
 def cpu_computes_bf16() -> bool:
     """Whether OpenVINO says that this processor computes in bf16."""
@@ -51,6 +55,7 @@ class _OpenVinoNetwork:
         self._lock = threading.Lock()
         self._compiled: OrderedDict[tuple[int, int], Any] = OrderedDict()
         self._requests = threading.local()
+        self._warm = False
         self._read()  # so that unreadable weights are refused here, not at the first picture
 
     @property
@@ -62,6 +67,14 @@ class _OpenVinoNetwork:
         if getattr(self._requests, "compiled", None) is not compiled:
             self._requests.compiled = compiled
             self._requests.request = compiled.create_infer_request()
+        if self._warm:
+            return self._infer(picture)
+        with _FIRST_INFERENCE:
+            raw = self._infer(picture)
+        self._warm = True
+        return raw
+
+    def _infer(self, picture: Picture) -> RawOutput:
         raw: RawOutput = self._requests.request.infer([picture[np.newaxis]], share_inputs=True)[0][0]
         return raw
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from models.errors import BackendError
 from models.types import LoadRequest, Network, Picture, RawOutput, Runtime
 
-__all__ = ["load_torch"]
+__all__ = ["build_network", "load_torch"]
 
 _CONSTANT_PARAMETERS = (".dfl.conv.weight",)
 """Fixed by the architecture: absent from exports that fold them away."""
@@ -36,7 +37,7 @@ class _TorchNetwork:
     def __init__(self, request: LoadRequest) -> None:
         self._torch = _torch()
         self._device = "cuda" if self._torch.cuda.is_available() else "cpu"
-        self._network = _build(request).eval().to(self._device)
+        self._network = build_network(request).eval().to(self._device)
         precision = "bf16" if request.precision == "bf16" else "f32"
         self._runtime = Runtime("torch", self._device, precision, threads=1)
 
@@ -59,8 +60,13 @@ class _TorchNetwork:
         return context
 
 
-def _build(request: LoadRequest) -> Any:
-    from ultralytics.nn.tasks import DetectionModel  # noqa: PLC0415 - seconds to import
+def build_network(request: LoadRequest) -> Any:
+    """Ultralytics' own module with the weights of `request`, batch normalisation folded, on the processor.
+
+    Raises:
+        BackendError: ultralytics knows no such architecture, or the weights do not fit it.
+    """
+    from ultralytics.nn.tasks import DetectionModel  # noqa: PLC0415 - seconds to import, and `_torch` has done it
 
     try:
         network = DetectionModel(f"{request.architecture}.yaml", nc=request.n_classes, verbose=False)
@@ -101,11 +107,15 @@ def _parameters(weights: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float32]
 
 
 def _torch() -> Any:
+    pillow_open = Image.open
     try:
         import onnx  # noqa: F401, PLC0415
         import torch  # noqa: PLC0415 - seconds to import, and no part of the base installation
-        import ultralytics  # noqa: F401, PLC0415
+        import ultralytics.nn.tasks  # noqa: F401, PLC0415
     except ImportError as error:
         what = f"the torch back end needs {error.name}, which is not installed"
-        raise BackendError(what, remedy="Install it with `pip install 'michisora[train]'`.") from error
+        raise BackendError(what, remedy="Install it with `pip install 'michisora[train]'`") from error
+    finally:
+        # Ultralytics replaces Pillow's `open` by one that runs pip when it meets a file that is no picture
+        Image.open = pillow_open
     return torch

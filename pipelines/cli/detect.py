@@ -71,7 +71,9 @@ def detect(  # noqa: PLR0913, PLR0917 - one argument per option
         with progress_bar("detecting", "frame") as progress:
             for number, boxes, picture in find_boxes(source, detector, found, everything):
                 if pictures is not None:
-                    save_drawing(picture, boxes, detector.card.class_names, pictures / f"{_flat(source, number)}.jpg")
+                    save_drawing(
+                        picture, boxes, detector.card.class_names, pictures / _flat(source.frames[number].name)
+                    )
                 progress(found.n_frames + len(found.rejected), len(source))
         _write(found, out)
         _summarise(found, out, detector)
@@ -114,8 +116,10 @@ def _rows(source: str, frame: str, boxes: Detections, names: list[str]) -> pd.Da
     return pd.DataFrame({**texts, **edges, "score": boxes.score, "class": classes})
 
 
-def _flat(source: FrameSource, index: int) -> str:
-    return source.frames[index].name.replace("/", "_").replace("#", "_")
+def _flat(frame: str) -> str:
+    """The name of a frame's drawing: one folder for all, whatever folders and videos the frames came from."""
+    name = frame.replace("/", "_").replace("#", "_")
+    return name if name.lower().endswith((".jpg", ".jpeg")) else f"{name}.jpg"
 
 
 def _write(found: Found, out: Path) -> None:

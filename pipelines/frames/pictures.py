@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.Image import open as open_image
 
 from pipelines.frames.types import BadFrame, Picture
 
@@ -28,7 +29,7 @@ def read_picture(path: Path) -> Picture:
     try:
         if path.stat().st_size == 0:
             raise BadFrame("empty", "the file is empty", path)
-        with Image.open(path, formats=FORMATS) as image:
+        with open_image(path, formats=FORMATS) as image:
             _refuse_bomb(image.width * image.height, path)
             return _decode(image, path)
     except BadFrame:
@@ -38,6 +39,8 @@ def read_picture(path: Path) -> Picture:
     except UnidentifiedImageError as error:
         raise _unidentified(path) from error
     except OSError as error:
+        if error.errno is None:  # not the system's but Pillow's own, which gives no other sign
+            raise _unidentified(path) from error
         raise BadFrame("unreadable", f"the file cannot be read ({error.strerror or error})", path) from error
     except Exception as error:  # a malformed header reaches code of every format, which raises anything
         raise BadFrame("damaged", f"the picture is damaged ({error})", path) from error

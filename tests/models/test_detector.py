@@ -92,3 +92,12 @@ def test_bf16_is_refused_where_nothing_computes_in_it(spot_model: Path):
 def test_an_array_that_is_no_picture_is_refused(spot_model: Path):
     with open_detector(spot_model) as detector, pytest.raises(DetectionsError, match="uint8"):
         detector.submit(np.zeros((32, 32, 3), np.float32))
+
+
+def test_the_torch_back_end_leaves_pillow_as_it_was(spot_model: Path):
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    before = Image.open
+    with pytest.raises(BackendError, match="architecture"):
+        open_detector(spot_model, "torch")
+    assert Image.open is before

@@ -1,0 +1,156 @@
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipelines.errors import SurveyError
+from pipelines.frames import BadFrame, Frame, open_frames, select_by_distance
+
+
+def write_picture(path: Path, grey: int = 128) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (32, 24), (grey, grey, grey)).save(path)
+
+
+def write_video(path: Path, n: int = 40, turn_deg: int = 0, **metadata: str) -> None:
+    """Frame i is grey 5 i + 20, its top left corner red; a key frame every 12, B frames between."""
+    with av.open(str(path), "w") as container:
+        container.metadata.update(metadata)
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.options = {"g": "12", "bf": "2", "crf": "10"}
+        if turn_deg:
+            stream.set_display_rotation(turn_deg)
+        for number in range(n):
+            pixels = np.full((64, 96, 3), 5 * number + 20, np.uint8)
+            pixels[:16, :16] = (250, 0, 0)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def number_shown(picture: np.ndarray) -> int:
+    return round((float(picture[20:44, 20:44].mean()) - 20) / 5)
+
+
+def test_frames_come_in_the_order_people_number_them_with_other_files_passed_over(tmp_path):
+    for name in ("f10.jpg", "f2.JPG", "a/f1.png", ".f3.jpg", "track.gpx"):
+        path = tmp_path / name
+        write_picture(path) if path.suffix != ".gpx" else path.write_text("<gpx/>")
+    assert [frame.name for frame in open_frames(tmp_path).frames] == ["a/f1.png", "f2.JPG", "f10.jpg"]
+
+
+@pytest.mark.parametrize("place", ["", "nowhere"])
+def test_no_frames_at_all_is_refused_with_a_remedy(tmp_path, place):
+    with pytest.raises(SurveyError) as caught:
+        open_frames(tmp_path / place)
+    assert caught.value.remedy
+
+
+def test_a_bad_frame_comes_as_a_value_among_the_good_ones(tmp_path):
+    for number in range(9):
+        write_picture(tmp_path / f"{number}.png", grey=number)
+    (tmp_path / "4.png").write_bytes(b"")
+    with open_frames(tmp_path) as source:
+        outcomes = list(source.read_many(range(9)))
+    assert [index for index, _ in outcomes] == list(range(9))
+    assert [index for index, outcome in outcomes if isinstance(outcome, BadFrame)] == [4]
+    assert all(outcome[0, 0, 0] == index for index, outcome in outcomes if index != 4)
+
+
+def test_pictures_get_their_times_from_who_knows_them(tmp_path):
+    write_picture(tmp_path / "1.jpg")
+    write_picture(tmp_path / "2.jpg")
+    source = open_frames(tmp_path, lambda paths: np.array([float(path.stem) for path in paths]))
+    assert [frame.t_s for frame in source.frames] == [1.0, 2.0]
+
+
+def test_video_frames_are_found_by_number_forwards_and_backwards(tmp_path):
+    write_video(tmp_path / "drive.mp4")
+    with open_frames(tmp_path / "drive.mp4") as source:
+        assert len(source) == 40
+        asked = [0, 1, 2, 30, 29, 11, 12, 13, 39, 5]
+        assert [number_shown(source.read(index)) for index in asked] == asked
+        assert [number_shown(picture) for _, picture in source.read_many(range(0, 40, 3))] == list(range(0, 40, 3))
+
+
+def test_a_videos_clock_gives_each_frame_its_time(tmp_path):
+    write_video(tmp_path / "drive.mov", n=11, creation_time="2024-05-01T01:02:03Z")
+    frames = open_frames(tmp_path).frames
+    assert frames[0].t_s == 1714525323.0
+    assert frames[10].t_s == pytest.approx(1714525324.0)
+    assert frames[10].offset_s == pytest.approx(1.0)
+
+
+def test_a_clock_that_was_never_set_is_no_time(tmp_path):
+    write_video(tmp_path / "drive.mp4", n=3, creation_time="1970-01-01T00:00:00Z")
+    assert np.isnan(open_frames(tmp_path).frames[0].t_s)
+
+
+@pytest.mark.parametrize(("turn_deg", "corner"), [(0, (4, 4)), (90, (-4, 4)), (180, (-4, -4)), (-90, (4, -4))])
+def test_a_turned_video_is_read_upright(tmp_path, turn_deg, corner):
+    write_video(tmp_path / "drive.mp4", n=3, turn_deg=turn_deg)
+    picture = open_frames(tmp_path).read(1)
+    assert picture.shape[:2] == ((96, 64) if turn_deg in {90, -90} else (64, 96))
+    assert picture[corner][0] > 200
+    assert picture[corner][1] < 60
+
+
+def test_a_video_cut_short_or_no_video_is_refused_and_the_rest_goes_on(tmp_path):
+    write_video(tmp_path / "b.mp4", n=5)
+    whole = (tmp_path / "b.mp4").read_bytes()
+    (tmp_path / "a.mp4").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "c.mp4").write_bytes(b"nothing of the kind")
+    (tmp_path / "d.mp4").write_bytes(b"")
+    source = open_frames(tmp_path)
+    assert len(source) == 5
+    assert [(Path(str(bad.where)).name, bad.code) for bad in source.refused] == [
+        ("a.mp4", "not_a_video"),
+        ("c.mp4", "not_a_video"),
+        ("d.mp4", "empty"),
+    ]
+
+
+@dataclass
+class Straight:
+    """A drive at 10 m/s from t = 100 to 200 with a stop from 140 to 160."""
+
+    valid: np.ndarray | None = None
+
+    def at(self, t_s: np.ndarray) -> "Straight":
+        return Straight((t_s >= 100) & (t_s <= 200))
+
+    def distance_m(self, t_s: np.ndarray) -> np.ndarray:
+        return np.interp(t_s, [100, 140, 160, 200], [0, 400, 400, 800])
+
+
+def drive(step_s: float) -> list[Frame]:
+    return [Frame(f"{n}", Path("x"), t_s=90 + n * step_s) for n in range(int(120 / step_s))]
+
+
+@given(st.floats(0.05, 3), st.floats(1, 50))
+def test_chosen_frames_are_a_spacing_apart_and_never_much_more(step_s, spacing_m):
+    frames = drive(step_s)
+    chosen = select_by_distance(frames, Straight(), spacing_m)
+    gaps = np.diff(Straight().distance_m(np.array([frames[index].t_s for index in chosen])))
+    assert (gaps >= spacing_m - 1e-9).all()
+    assert (gaps <= spacing_m + 10 * step_s + 1e-6).all()
+
+
+def test_a_stop_is_seen_once_and_frames_outside_the_track_never():
+    frames = drive(1.0)
+    times = [frames[index].t_s for index in select_by_distance(frames, Straight(), 5.0)]
+    assert min(times) >= 100
+    assert max(times) <= 200
+    assert len([t for t in times if 140 < t < 160]) == 0
+
+
+def test_frames_without_a_time_are_never_chosen():
+    assert select_by_distance([Frame("a", Path("x"))], Straight(), 5.0).tolist() == []
+    assert select_by_distance([], Straight(), 5.0).tolist() == []
