@@ -68,8 +68,6 @@ def write_train_set(
         workers: threads that render; the machine's cores by default.
         progress: called with pictures done and in all.
     """
-    for name in ("images", "labels"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
     done = 0
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         for town in range(-(-plan.count // PICTURES_PER_TOWN)):

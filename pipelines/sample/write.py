@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from geo.crs import grid_convergence_deg, require_crs, to_lonlat
 from geo.geopackage import Layer, write_geopackage
+from pipelines.files import replacing
 from pipelines.sample.damage import Damage
 from pipelines.sample.journey import (
     SAMPLE_CAMERA,
@@ -73,7 +74,7 @@ def write_sample(
     scene = build_scene(town, params.seed)
     journey = sample_journey(town, params.seed)
     frames = true_frames(journey, SAMPLE_CAMERA, params.frames, params.seed)
-    (folder / "frames").mkdir(parents=True, exist_ok=True)
+    _drop_other_frames(folder / "frames", {f.name for f in frames})
     renderer = Renderer(scene, params.seed)
 
     def render(frame: TrueFrame) -> None:
@@ -88,6 +89,13 @@ def write_sample(
     write_geopackage(folder / "roads.gpkg", [_roads(town)], START.date())
     replace_file(folder / "survey.yaml", _manifest().encode())
     _write_truth(folder, scene.damages, frames)
+
+
+def _drop_other_frames(folder: Path, names: set[str]) -> None:
+    """A longer drive written here before must not lend its last frames to this one."""
+    for path in folder.glob("frame_*.jpg"):
+        if path.name not in names:
+            path.unlink()
 
 
 def shot_of(frame: TrueFrame, seed: int) -> Shot:
@@ -185,6 +193,5 @@ def _box_rows(damages: list[Damage], frames: list[TrueFrame]) -> Iterator[tuple[
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    with replacing(path) as part:
+        part.write_bytes(content)

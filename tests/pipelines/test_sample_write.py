@@ -91,6 +91,13 @@ def test_the_command_makes_a_sample_of_the_size_asked_for(tmp_path):
     assert len(list((tmp_path / "drive/frames").iterdir())) == 2
 
 
+def test_a_shorter_drive_leaves_no_frame_of_a_longer_one(tmp_path):
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames/frame_0009.jpg").write_bytes(b"of another drive")
+    write_sample(tmp_path, SampleParams(frames=2))
+    assert sorted(p.name for p in (tmp_path / "frames").iterdir()) == ["frame_0001.jpg", "frame_0002.jpg"]
+
+
 def test_a_wrong_parameter_is_named(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("sample: {frames: none}\n")
