@@ -143,7 +143,7 @@ def terms_of(table: pd.DataFrame, params: JudgeParams) -> list[dict[str, float]]
     frames = np.minimum(table["n_seen"].fillna(1).to_numpy(np.float64) / 4, 1.0)
     sure = table["score"].fillna(0.0).to_numpy(np.float64) * (0.5 + 0.5 * frames)
     change = table["change"].to_numpy(object)
-    grown = np.nan_to_num(table["growth_m"].to_numpy(np.float64)) * (change == "worse")
+    grown = np.maximum(np.nan_to_num(table["growth_m"].to_numpy(np.float64)), 0.0) * (change == "worse")
     growth = params.growth_weight * np.minimum(grown / np.maximum(0.5 * mean_size(table), 1e-6), 1.0)
     columns: dict[str, Array] = {
         "safety": np.array([params.safety.get(a, {}).get(b, 0.0) for a, b in zip(level, kind, strict=True)]),

@@ -1,0 +1,187 @@
+"""The list says what comes first and why, and claims nothing that nobody saw."""
+
+import json
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.road.judge import TERMS, JudgeParams, judge
+from pipelines.road.status import CLOSED, VALUES, seen_again, status_of
+
+
+def defects(*rows: dict[str, object]) -> gpd.GeoDataFrame:
+    """Potholes of 0.5 m on link A unless a row says otherwise."""
+    day = pd.Timestamp("2026-04-01")
+    plain = {
+        **{"class": "D40", "length_m": 0.5, "width_m": 0.5, "area_m2": 0.25, "score": 0.8, "n_seen": 3, "n_passes": 1},
+        **{"depth": "unknown", "link": "A", "first_seen": day, "last_seen": day},
+    }
+    table = pd.DataFrame([{"uuid": f"u{k:02}", **plain, **row} for k, row in enumerate(rows)])
+    points = gpd.points_from_xy(np.arange(len(table), dtype=float), np.zeros(len(table)))
+    return gpd.GeoDataFrame(table, geometry=points, crs="EPSG:6677")
+
+
+def links(road_class: str | None = "primary") -> gpd.GeoDataFrame:
+    row = {"link": "A", "name_ja": "県道1号", "name_en": "Route 1", "road_class": road_class}
+    return gpd.GeoDataFrame([row], geometry=gpd.points_from_xy([0.0], [0.0]), crs="EPSG:6677")
+
+
+def terms(table: gpd.GeoDataFrame) -> list[dict[str, float]]:
+    return [json.loads(text) for text in table["terms"]]
+
+
+row = st.fixed_dictionaries(
+    {
+        "class": st.sampled_from(["D00", "D10", "D20", "D40", "crack", "X9"]),
+        "length_m": st.floats(0, 30) | st.just(np.nan),
+        "width_m": st.floats(0, 5) | st.just(np.nan),
+        "area_m2": st.floats(0, 90) | st.just(np.nan),
+        "score": st.floats(0, 1) | st.just(np.nan),
+        "n_seen": st.integers(1, 60),
+        "n_passes": st.integers(1, 4),
+        "link": st.sampled_from(["A", "B", ""]),
+        "change": st.sampled_from(["", "new", "same", "worse", "gone", "not_seen"]),
+        "growth_m": st.floats(-3, 3) | st.just(np.nan),
+        "people_per_h": st.floats(0, 3000) | st.just(np.nan),
+        "status": st.sampled_from(VALUES),
+    }
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=st.lists(row, min_size=1, max_size=6))
+def test_the_terms_sum_to_the_priority_and_none_exceeds_its_weight(rows):
+    knobs = JudgeParams()
+    table = judge(defects(*rows), links(), knobs)
+    for priority, named in zip(table["priority"], terms(table), strict=True):
+        assert priority == pytest.approx(sum(named.values()), abs=0.005)
+        assert set(named) <= set(TERMS)
+        for name in set(named) - {"safety"}:
+            assert 0 <= named[name] <= getattr(knobs, f"{name}_weight")
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=st.lists(row, min_size=1, max_size=6))
+def test_ranks_run_from_one_over_the_open_defects_by_falling_priority(rows):
+    table = judge(defects(*rows), links())
+    ranked = table[table["rank"].notna()]
+    assert ranked["rank"].tolist() == list(range(1, len(ranked) + 1))
+    assert ranked["priority"].is_monotonic_decreasing
+    left = table[table["rank"].isna()]
+    assert (left["status"].isin(CLOSED) | (left["change"] == "gone")).all()
+    assert not (ranked["status"].isin(CLOSED) | (ranked["change"] == "gone")).any()
+
+
+@settings(max_examples=10, deadline=None)
+@given(rows=st.lists(row, min_size=2, max_size=8), order=st.randoms(use_true_random=False))
+def test_the_ranking_does_not_depend_on_the_order_of_the_rows(rows, order):
+    table = defects(*rows, *rows)
+    places = list(range(len(table)))
+    order.shuffle(places)
+    assert judge(table.iloc[places], links())["uuid"].tolist() == judge(table, links())["uuid"].tolist()
+
+
+def test_equal_priorities_keep_the_order_of_their_uuids():
+    assert judge(defects({}, {}, {}).iloc[[2, 0, 1]])["uuid"].tolist() == ["u00", "u01", "u02"]
+
+
+def test_what_is_not_known_adds_no_term():
+    (named,) = terms(judge(defects({})))
+    assert set(named) == {"safety", "size", "seen_again", "confidence"}
+
+
+@pytest.mark.parametrize(
+    ("known", "term"),
+    [({"change": "new"}, "growth"), ({"people_per_h": 120.0}, "people")],
+)
+def test_what_is_known_adds_its_term(known, term):
+    assert term in terms(judge(defects(known)))[0]
+
+
+def test_a_road_without_a_class_adds_no_traffic_term():
+    assert "traffic" not in terms(judge(defects({}), links(None)))[0]
+    assert terms(judge(defects({}), links("primary")))[0]["traffic"] == pytest.approx(12 * 0.85)
+
+
+def test_the_road_is_named_in_the_row():
+    assert judge(defects({}), links())["road_name"].tolist() == ["県道1号"]
+
+
+def test_a_small_pothole_comes_before_the_largest_crack_of_a_busier_road():
+    hole = {"length_m": 0.2, "width_m": 0.2, "area_m2": 0.04, "score": 0.3, "n_seen": 1, "link": "B"}
+    crack = {"class": "D00", "length_m": 30.0, "width_m": 1.0, "area_m2": 9.0, "score": 0.99, "n_seen": 50}
+    table = judge(defects(crack, hole), links("trunk"))
+    assert table["class"].tolist() == ["D40", "D00"]
+
+
+@pytest.mark.parametrize(
+    ("row", "level"),
+    [
+        ({"length_m": 0.19, "width_m": 0.2}, "damage"),
+        ({"length_m": 0.2, "width_m": 0.2}, "repair"),
+        ({"class": "D20", "area_m2": 0.5}, "repair"),
+        ({"class": "D00", "length_m": 20.0}, "damage"),
+        ({"change": "gone"}, "none"),
+    ],
+)
+def test_each_defect_gets_one_of_three_levels(row, level):
+    assert judge(defects(row))["judgement"].tolist() == [level]
+
+
+def test_depth_is_unknown_in_both_languages_and_no_term_speaks_of_it():
+    table = judge(defects({}))
+    assert "Depth unknown." in table["reasons_en"][0]
+    assert "深さは不明。" in table["reasons_ja"][0]
+    assert table["depth"].tolist() == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    ("row", "ja", "en"),
+    [
+        (
+            {"change": "worse", "growth_m": 0.22},
+            "前回調査から約22 cm 拡大。",
+            "Grown by about 22 cm since the last survey.",
+        ),
+        ({"change": "same"}, "前回調査でも確認。", "Seen in the last survey too."),
+        ({"change": "new"}, "前回調査にはなし。", "Not in the last survey."),
+        ({"change": "gone"}, "前回はあったが、今回は通過しても確認できず。", "this one passed and did not see it."),
+        ({"change": "not_seen"}, "前回調査で確認。今回は通過していない。", "this one did not pass it."),
+        ({"status": "reopened"}, "補修済みとされたが再び確認。", "Marked repaired, and back."),
+        ({"n_seen": 1}, "1 枚のみで確認：現地確認を。", "Seen once only: look before you load."),
+        ({"people_per_h": 300.0}, "通行者 約300 人/時。", "About 300 people an hour pass here."),
+        ({"n_passes": 2}, "2 回の走行", "on 2 passes"),
+        ({"class": "D20", "length_m": 2.0}, "亀甲状ひび割れ（長さ 約2.0 m、幅 約0.5 m）", "about 2.0 m by 0.5 m"),
+        ({"length_m": 0.62}, "径 約55 cm", "about 55 cm across"),
+    ],
+)
+def test_the_reasons_say_why_in_both_languages(row, ja, en):
+    table = judge(defects(row), links())
+    assert ja in table["reasons_ja"][0]
+    assert en in table["reasons_en"][0]
+
+
+def test_growth_counts_only_where_it_is_beyond_doubt():
+    table = judge(defects({"change": "same", "growth_m": 0.4}, {"change": "worse", "growth_m": 0.4}))
+    points = {change: named["growth"] for change, named in zip(table["change"], terms(table), strict=True)}
+    assert points == {"same": 0.0, "worse": 8.0}
+
+
+def test_a_knob_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="traffic_wieght"):
+        JudgeParams.model_validate({"traffic_wieght": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("said", "value"), [("補修済み", "done"), ("Done", "done"), (" done ", "done"), (None, "detected")]
+)
+def test_a_status_is_known_by_its_value_and_either_name(said, value):
+    assert status_of(said) == value
+
+
+def test_only_what_was_repaired_is_reopened():
+    assert {s for s in VALUES if seen_again(s) != s} == {"done", "verified"}

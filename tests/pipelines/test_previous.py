@@ -1,0 +1,268 @@
+"""What people wrote about a defect stays with it from survey to survey, and nothing is gone that nobody looked for."""
+
+import contextlib
+import datetime as dt
+import sqlite3
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from road_simulator import CRS, Drive, survey, true_defects
+
+from geo.geopackage import Layer, write_geopackage
+from pipelines.errors import SurveyError
+from pipelines.road.consolidate import consolidate, empty_defects
+from pipelines.road.features import DEFECT_COLUMNS
+from pipelines.road.judge import judge
+from pipelines.road.previous import PreviousParams, compare, read_previous
+
+SPRING, AUTUMN = dt.date(2026, 4, 10), dt.date(2026, 10, 10)
+
+
+def defects(*rows: dict[str, object], day: dt.date = SPRING) -> gpd.GeoDataFrame:
+    """Potholes of 0.5 m, 20 m apart on link A, unless a row says otherwise; as `consolidate` gives them."""
+    table = []
+    for k, row in enumerate(rows):
+        plain = {
+            **{"uuid": f"{day:%m}-{k}", "class": "D40", "length_m": 0.5, "width_m": 0.5, "area_m2": 0.25},
+            **{"size_sd_m": 0.05, "depth": "unknown", "score": 0.8, "position_sd_m": 0.8, "n_seen": 4, "n_passes": 1},
+            **{"first_seen": pd.Timestamp(day), "last_seen": pd.Timestamp(day), "link": "A", "chainage_m": 20.0 * k},
+            **{
+                "offset_m": 0.0,
+                "heading_deg": 90.0,
+                "frame": f"{k}.jpg",
+                "class_ja": "",
+                "class_en": "",
+                "x": 20.0 * k,
+            },
+            **{"y": 0.0, "footprint": None, "box_x1": 1.0, "box_y1": 1.0, "box_x2": 9.0, "box_y2": 9.0},
+        }
+        table.append(plain | row)
+    frame = pd.DataFrame(table)
+    points = gpd.points_from_xy(frame.pop("x"), frame.pop("y"))
+    return gpd.GeoDataFrame(frame, geometry=points, crs=CRS)[DEFECT_COLUMNS]
+
+
+def ground(*boxes: tuple[float, float, float, float]) -> gpd.GeoDataFrame:
+    return gpd.GeoDataFrame(geometry=[shapely.box(*box) for box in boxes], crs=CRS)
+
+
+EVERYWHERE = ground((-50.0, -50.0, 500.0, 500.0))
+NOWHERE = gpd.GeoDataFrame(geometry=gpd.GeoSeries([], crs=CRS), crs=CRS)
+
+
+def published(path: Path, table: gpd.GeoDataFrame, day: dt.date = SPRING) -> Path:
+    """The GeoPackage that a survey leaves, judged, without what is not published."""
+    write_geopackage(path, [Layer("defects", judge(table).drop(columns=["footprint", "found_as"]))], day)
+    return path
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Path:
+    return published(tmp_path / "road.gpkg", compare(defects({}, {}, {}), None, EVERYWHERE, SPRING))
+
+
+def edit(path: Path, *statements: str) -> None:
+    """Change the table as QGIS does: by SQL."""
+    with contextlib.closing(sqlite3.connect(path)) as base, base:
+        for trigger in base.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            base.execute(f'DROP TRIGGER "{trigger[0]}"')
+        for statement in statements:
+            base.execute(statement)
+
+
+def row_of(table: gpd.GeoDataFrame, name: str) -> pd.Series:
+    (place,) = np.flatnonzero(table["uuid"] == name)
+    return table.iloc[place]
+
+
+def test_a_first_survey_compares_with_nothing():
+    table = compare(defects({}), None, EVERYWHERE, SPRING)
+    assert table[["change", "status", "n_surveys"]].to_numpy().tolist() == [["", "detected", 1]]
+
+
+def test_what_people_wrote_in_qgis_stays_with_the_defect(first):
+    edit(
+        first,
+        "UPDATE defects SET status = '補修予定', note = '来週' WHERE uuid = '04-1'",
+        "ALTER TABLE defects ADD COLUMN assignee TEXT",
+        "ALTER TABLE defects ADD COLUMN depth_cm INTEGER",
+        "UPDATE defects SET assignee = '川端', depth_cm = 6 WHERE uuid = '04-1'",
+    )
+    table = compare(defects({}, {}, {}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
+    assert table["uuid"].tolist() == ["04-0", "04-1", "04-2"]
+    kept = row_of(table, "04-1")
+    assert kept[["status", "note", "assignee", "depth_cm", "change", "found_as"]].tolist() == [
+        *("planned", "来週", "川端", 6, "same", "10-1")
+    ]
+    assert (kept["first_seen"], kept["last_seen"]) == (pd.Timestamp(SPRING), pd.Timestamp(AUTUMN))
+    assert kept[["n_seen", "n_surveys"]].tolist() == [8, 2]
+
+
+def test_it_stays_over_a_second_round_trip_too(first, tmp_path):
+    edit(first, "UPDATE defects SET note = 'x' WHERE uuid = '04-1'")
+    again = compare(defects({}, {}, {}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
+    second = published(tmp_path / "second.gpkg", again, AUTUMN)
+    later = dt.date(2027, 4, 10)
+    table = compare(defects({}, {}, {}, day=later), read_previous(second), EVERYWHERE, later)
+    assert row_of(table, "04-1")[["note", "n_surveys", "n_seen"]].tolist() == ["x", 3, 12]
+    assert row_of(table, "04-1")["first_seen"] == pd.Timestamp(SPRING)
+
+
+@pytest.mark.parametrize(("said", "status"), [("done", "reopened"), ("verified", "reopened"), ("rejected", "rejected")])
+def test_a_repaired_defect_that_is_back_is_reopened_and_a_rejected_one_stays_rejected(first, said, status):
+    edit(first, f"UPDATE defects SET status = '{said}' WHERE uuid = '04-0'")
+    table = compare(defects({}, {}, {}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
+    assert row_of(table, "04-0")["status"] == status
+
+
+def test_a_repaired_defect_that_is_not_back_stays_done_and_is_gone(first):
+    edit(first, "UPDATE defects SET status = 'done' WHERE uuid = '04-0'")
+    table = compare(defects(*[{"x": 20.0}], day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
+    assert row_of(table, "04-0")[["status", "change", "n_surveys"]].tolist() == ["done", "gone", 1]
+
+
+@pytest.mark.parametrize(
+    ("seen", "change"),
+    [
+        (EVERYWHERE, "gone"),
+        (NOWHERE, "not_seen"),
+        (ground((0.2, -9, 9, 9)), "not_seen"),
+        (ground((-9, -9, 0, 9), (0, -9, 9, 9)), "gone"),
+    ],
+)
+def test_a_defect_is_gone_only_where_its_place_was_seen(first, seen, change):
+    table = compare(empty_defects(CRS), read_previous(first), seen, AUTUMN)
+    assert len(table) == 3
+    assert row_of(table, "04-0")["change"] == change
+
+
+def test_what_was_gone_stays_gone_while_nobody_passes(first):
+    edit(first, "UPDATE defects SET change = 'gone' WHERE uuid = '04-0'")
+    table = compare(empty_defects(CRS), read_previous(first), NOWHERE, AUTUMN)
+    assert row_of(table, "04-0")["change"] == "gone"
+    assert row_of(table, "04-1")["change"] == "not_seen"
+
+
+@pytest.mark.parametrize(
+    ("size", "size_sd", "change"), [(0.8, 0.05, "worse"), (0.8, 0.3, "same"), (0.55, 0.05, "same"), (0.3, 0.05, "same")]
+)
+def test_a_defect_is_worse_when_it_grew_beyond_the_doubt_of_its_measurement(first, size, size_sd, change):
+    now = defects({"length_m": size, "width_m": size, "size_sd_m": size_sd}, day=AUTUMN)
+    row = row_of(compare(now, read_previous(first), EVERYWHERE, AUTUMN), "04-0")
+    assert row["change"] == change
+    assert row["growth_m"] == pytest.approx(size - 0.5)
+
+
+@pytest.mark.parametrize(
+    ("row", "change"),
+    [
+        ({"x": 2.5}, "same"),
+        ({"x": 9.0}, "new"),
+        ({"x": 4.5, "position_sd_m": 2.0}, "same"),
+        ({"x": 5.5, "position_sd_m": 0.3}, "new"),
+        ({"class": "D20"}, "new"),
+        ({"link": "B", "x": 1.0}, "same"),
+    ],
+)
+def test_near_and_of_one_family_is_the_same(first, row, change):
+    table = compare(defects(row, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
+    assert table["change"].iloc[0] == change
+
+
+def test_crack_types_are_one_family(tmp_path):
+    old = published(tmp_path / "r.gpkg", compare(defects({"class": "D00"}), None, EVERYWHERE, SPRING))
+    table = compare(defects({"class": "D20"}, day=AUTUMN), read_previous(old), EVERYWHERE, AUTUMN)
+    assert table[["uuid", "class", "change"]].to_numpy().tolist() == [["04-0", "D20", "same"]]
+
+
+def test_two_defects_never_become_one(first):
+    table = compare(defects({"x": 0.4}, {"x": -0.5}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
+    assert sorted(table["change"][:2]) == ["new", "same"]
+    assert table["uuid"].is_unique
+
+
+def test_the_place_is_compared_in_metres_whatever_the_crs(first):
+    old = read_previous(first).to_crs("EPSG:6668")
+    table = compare(defects({}, {}, {}, day=AUTUMN), old, EVERYWHERE.to_crs("EPSG:6668"), AUTUMN)
+    assert table["change"].tolist() == ["same"] * 3
+    assert table.crs == CRS
+
+
+def test_a_point_that_someone_set_by_hand_is_carried_on(first):
+    edit(
+        first,
+        "INSERT INTO defects (geom, status, note) SELECT geom, 'accepted', '手入力' FROM defects WHERE uuid = '04-2'",
+    )
+    old = read_previous(first)
+    table = judge(compare(defects({}, {}, {}, day=AUTUMN), old, NOWHERE, AUTUMN))
+    (by_hand,) = table[table["note"] == "手入力"].to_dict("records")
+    assert (by_hand["status"], by_hand["change"]) == ("accepted", "not_seen")
+    assert len(by_hand["uuid"]) == 36
+    assert read_previous(first)["uuid"].tolist() == old["uuid"].tolist()
+
+
+def test_a_duplicate_that_people_merged_is_not_seen_again(first):
+    edit(first, "UPDATE defects SET status = 'merged' WHERE uuid = '04-0'")
+    table = compare(defects({}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
+    assert row_of(table, "04-0")[["change", "status"]].tolist() == ["", "merged"]
+    assert row_of(table, "10-0")["change"] == "new"
+
+
+def test_a_survey_compared_with_itself_keeps_every_uuid_once(first):
+    here = defects({}, {}, {})
+    assert compare(here, read_previous(first), EVERYWHERE, SPRING)["uuid"].tolist() == here["uuid"].tolist()
+    moved = compare(defects({"x": 200.0}), read_previous(first), EVERYWHERE, SPRING)
+    assert moved["uuid"].is_unique
+
+
+def test_a_survey_newer_than_this_one_is_refused(first):
+    with pytest.raises(SurveyError, match="2026-04-10"):
+        compare(defects({}), read_previous(first), EVERYWHERE, dt.date(2025, 4, 10))
+
+
+def test_an_old_survey_without_defects_makes_all_new(first):
+    table = compare(defects({}, {}), read_previous(first).iloc[:0], EVERYWHERE, AUTUMN)
+    assert table["change"].tolist() == ["new", "new"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database", None])
+def test_a_file_that_is_not_ours_is_named_in_one_line(tmp_path, content):
+    path = tmp_path / "old.gpkg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SurveyError, match=r"old\.gpkg") as caught:
+        read_previous(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_geopackage_of_something_else_is_named(tmp_path):
+    path = tmp_path / "trees.gpkg"
+    trees = gpd.GeoDataFrame({"kind": ["oak"]}, geometry=[shapely.Point(0, 0)], crs=CRS)
+    write_geopackage(path, [Layer("defects", trees)], SPRING)
+    with pytest.raises(SurveyError, match="uuid"):
+        read_previous(path)
+
+
+def test_on_a_simulated_drive_most_defects_are_known_again(record_property):
+    road = Drive(length_m=600.0, n_defects=45, passes=1, seed=105)
+    truth = true_defects(road)
+    found = {}
+    for seed in (105, 106):
+        observations, frames, _ = survey(Drive(length_m=600.0, n_defects=45, passes=1, seed=seed), truth)
+        result = consolidate(observations, frames)
+        member = result.membership[result.membership != ""]
+        main = observations.loc[member.index, "truth"].groupby(member).agg(lambda ids: ids.mode().iloc[0])
+        found[seed] = (result.defects, main)
+    (old, was), (new, now) = found[105], found[106]
+    table = compare(new, compare(old, None, EVERYWHERE, SPRING), EVERYWHERE, dt.date(2026, 4, 10), PreviousParams())
+    matched = table[(table["n_surveys"] == 2)]
+    right = (was.loc[matched["uuid"]].to_numpy() == now.loc[matched["found_as"]].to_numpy()).mean()
+    both = len(set(was) & set(now))
+    record_property("matched_rightly", right)
+    record_property("matched", len(matched) / both)
+    assert len(matched) >= 0.9 * both
+    assert right >= 0.9
