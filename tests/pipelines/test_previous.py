@@ -247,7 +247,7 @@ def test_a_geopackage_of_something_else_is_named(tmp_path):
         read_previous(path)
 
 
-def test_on_a_simulated_drive_most_defects_are_known_again(record_property):
+def test_on_a_simulated_drive_most_defects_are_known_again():
     road = Drive(length_m=600.0, n_defects=45, passes=1, seed=105)
     truth = true_defects(road)
     found = {}
@@ -262,7 +262,5 @@ def test_on_a_simulated_drive_most_defects_are_known_again(record_property):
     matched = table[(table["n_surveys"] == 2)]
     right = (was.loc[matched["uuid"]].to_numpy() == now.loc[matched["found_as"]].to_numpy()).mean()
     both = len(set(was) & set(now))
-    record_property("matched_rightly", right)
-    record_property("matched", len(matched) / both)
     assert len(matched) >= 0.9 * both
     assert right >= 0.9
