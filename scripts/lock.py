@@ -52,7 +52,10 @@ def main() -> None:
         pins = {n: v.split("+")[0] for n, v in sorted(closure("michisora", extra).items()) if n not in pinned}
         pinned |= set(pins)
         label = f"[{extra}]" if extra else "the base install"
-        lines = [f"# Versions that {label} was tested with; written by scripts/lock.py.", *(f"{n}=={v}" for n, v in pins.items())]
+        lines = [
+            f"# Versions that {label} was tested with; written by scripts/lock.py.",
+            *(f"{n}=={v}" for n, v in pins.items()),
+        ]
         (FOLDER / f"{extra or 'base'}.txt").write_text("\n".join(lines) + "\n")
         sys.stdout.write(f"constraints/{extra or 'base'}.txt: {len(pins)} pins\n")
 
