@@ -263,4 +263,4 @@ def test_on_a_simulated_drive_most_defects_are_known_again():
     right = (was.loc[matched["uuid"]].to_numpy() == now.loc[matched["found_as"]].to_numpy()).mean()
     both = len(set(was) & set(now))
     assert len(matched) >= 0.9 * both
-    assert right >= 0.9
+    assert right >= 0.9, (right, len(matched) / both)
