@@ -122,7 +122,7 @@ def assess(ready: Ready, looked: Looked, job: Job) -> Results:
     frames = frame_table(shown.frames, shown.frames["frame"].map(times).to_numpy(np.float64), scene)
     frames.attrs["crs"] = scene.trajectory.crs
     observations = observe(shown.boxes, frames, scene)
-    seen = seen_ground(frames, scene.camera)
+    seen = seen_ground(frames, scene.camera, params.coverage)
     defects = consolidate(observations, frames, params.consolidate).defects
     previous = None if survey.previous is None else read_previous(survey.previous)
     compared = compare(defects, previous, seen, ready.date, params.previous)
