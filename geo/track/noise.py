@@ -148,7 +148,7 @@ def _most_probable(start: Array, windows: list[_Window], kinematics: Kinematics,
         costs = 0.5 * np.square(z + steps).sum(axis=1) - fits
         return float(costs[0]), (costs[1:] - costs[0]) / STEP
 
-    options = {"maxiter": 25, "ftol": 1e-6}
+    options = {"maxiter": 25, "ftol": 1e-4}
     bounds = [(-3.0, 3.0)] * len(start)
     found = minimize(cost_and_slope, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return np.asarray(found.x, float)

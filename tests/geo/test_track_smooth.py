@@ -1,0 +1,170 @@
+"""Simulated drives: what smoothing makes of them, and whether it knows how good it is."""
+
+import functools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geo.crs import grid_convergence_deg, plane_crs, to_lonlat, to_plane
+from geo.errors import CrsError, TrackError
+from geo.track import Fixes, SmoothParams, Trajectory, smooth
+from geo.track.score import score
+
+LON, LAT = 139.7, 35.7
+CRS = plane_crs(LON, LAT)
+ORIGIN = np.ravel(to_plane(CRS, LON, LAT))
+STEP_S = 0.05
+SECONDS = 90.0
+KINDS = ("straight", "bending", "standing", "gap")
+NO_BIAS = SmoothParams(shared_sd_m=0.0)
+
+
+@functools.cache
+def true_drive(kind: str) -> tuple[np.ndarray, ...]:
+    """Times, positions (n, 2), speed and grid heading; "standing" brakes to a stop for 30 s and goes on."""
+    t = np.arange(0.0, SECONDS + 1e-9, STEP_S)
+    speed = np.clip(np.abs(t - 45.0) - 15.0, 0.0, 8.0) * 1.5 if kind == "standing" else np.full_like(t, 12.0)
+    heading = 40.0 + 60.0 * np.sin(t / 12.0) if kind == "bending" else np.full_like(t, 40.0)
+    ahead = np.stack([np.sin(np.radians(heading)), np.cos(np.radians(heading))], axis=-1)
+    steps = (ahead * speed[:, None])[:-1] * STEP_S
+    return t, ORIGIN + np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]), speed, heading
+
+
+def wander(n: int, dt_s: float, sd_m: float, rng: np.random.Generator, tau_s: float = 15.0) -> np.ndarray:
+    out, keep = np.empty((n, 2)), np.exp(-dt_s / tau_s)
+    out[0] = rng.normal(0.0, sd_m, 2)
+    for i in range(1, n):
+        out[i] = keep * out[i - 1] + rng.normal(0.0, sd_m * np.sqrt(1 - keep**2), 2)
+    return out
+
+
+def fixes_of(
+    kind: str, seed: int, *, white_m: float = 0.5, wander_m: float = 0.0, bias_m: float = 0.0, dt_s: float = 2.0
+) -> Fixes:
+    rng = np.random.default_rng(seed)
+    t, xy, speed, heading = true_drive(kind)
+    k = np.arange(0, len(t), round(dt_s / STEP_S))
+    error = rng.normal(0.0, white_m, (len(k), 2)) + wander(len(k), dt_s, wander_m, rng) + rng.normal(0.0, bias_m, 2)
+    lon, lat = to_lonlat(CRS, *(xy[k] + error).T)
+    bearing = heading[k] + grid_convergence_deg(CRS, lon, lat) + rng.normal(0.0, 1.5, len(k))
+    measured = np.abs(speed[k] + rng.normal(0.0, 0.15, len(k)))
+    fixes = Fixes.of(t[k], lon, lat, speed_mps=measured, bearing_deg=bearing % 360.0)
+    return fixes.where((fixes.t_s < 35.0) | (fixes.t_s > 55.0)) if kind == "gap" else fixes
+
+
+@functools.cache
+def smoothed(kind: str) -> Trajectory:
+    return smooth(fixes_of(kind, seed=1), CRS, NO_BIAS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_noise_that_is_new_at_every_fix_is_smoothed_away(kind: str) -> None:
+    t, xy, _, _ = true_drive(kind)
+    fixes = fixes_of(kind, seed=2, white_m=1.5)
+    x_m, y_m = to_plane(CRS, fixes.lon, fixes.lat)
+    linear = np.hypot(np.interp(t, fixes.t_s, x_m) - xy[:, 0], np.interp(t, fixes.t_s, y_m) - xy[:, 1])
+    found = score(smooth(fixes, CRS, NO_BIAS).at(t), *xy.T)
+    assert found.median_m < 0.9 * np.median(linear)
+    assert found.p95_m < 0.9 * np.percentile(linear, 95)
+
+
+def test_the_stated_radius_holds_its_share_whatever_the_noise() -> None:
+    """Pooled over the kinds of drive and of noise; the wander's few swings make a single drive's share scatter."""
+    shares = []
+    for seed, kind in enumerate(KINDS * 3):
+        t, xy, _, _ = true_drive(kind)
+        white = {"white_m": 0.8, "wander_m": 0.4}
+        lasting = {"white_m": 0.4, "wander_m": 1.2}
+        biased = {"white_m": 0.4, "wander_m": 0.6, "bias_m": 1.0}
+        noise = (white, lasting, biased)[seed // len(KINDS)]
+        params = SmoothParams() if "bias_m" in noise else NO_BIAS
+        shares.append(score(smooth(fixes_of(kind, seed, **noise), CRS, params).at(t), *xy.T).coverage)
+    assert 0.55 <= np.mean(shares) <= 0.80
+
+
+def test_a_gross_error_does_not_bend_the_track() -> None:
+    t, xy, _, _ = true_drive("straight")
+    fixes = fixes_of("straight", seed=3)
+    fixes.lat[20] += 40.0 / 111_000.0
+    poses = smooth(fixes, CRS, NO_BIAS).at(t)
+    assert np.hypot(poses.x_m - xy[:, 0], poses.y_m - xy[:, 1]).max() < 4.0
+
+
+def test_a_receiver_that_is_worse_gets_a_larger_standard_deviation() -> None:
+    good, poor = (
+        smooth(fixes_of("bending", 4, white_m=w / 3, wander_m=w), CRS, NO_BIAS).at([40.0]).sd_m[0] for w in (0.3, 3.0)
+    )
+    assert poor > 3.0 * good
+
+
+def test_the_standard_deviation_grows_in_a_gap_and_shrinks_after_it() -> None:
+    before, inside, after = smoothed("gap").at([20.0, 45.0, 70.0]).sd_m
+    assert inside > 2.0 * before
+    assert inside > 2.0 * after
+
+
+def test_the_heading_is_held_while_the_vehicle_stands() -> None:
+    poses = smoothed("standing").at(np.arange(33.0, 57.0, 0.5))
+    assert (poses.speed_mps < 0.5).all()
+    assert np.ptp(poses.heading_deg) == 0.0
+    assert abs(poses.heading_deg[0] - 40.0) <= 3.0 * poses.heading_sd_deg[0] < 90.0
+
+
+def test_standing_is_no_distance_travelled() -> None:
+    track = smoothed("standing")
+    stood = np.diff(track.distance_m([32.0, 58.0]))[0]
+    assert stood < 1.0
+    true_m = true_drive("standing")[2].sum() * STEP_S
+    assert track.length_m == pytest.approx(true_m, rel=0.02)
+
+
+@settings(max_examples=20, deadline=None)
+@given(order=st.permutations(range(12)))
+def test_poses_do_not_depend_on_the_order_they_are_asked_in(order: list[int]) -> None:
+    asked = np.linspace(-3.0, 95.0, 12)
+    straight, shuffled = smoothed("bending").at(asked), smoothed("bending").at(asked[order])
+    for name in ("x_m", "y_m", "heading_deg", "speed_mps", "sd_m", "heading_sd_deg", "valid"):
+        np.testing.assert_array_equal(getattr(straight, name)[order], getattr(shuffled, name))
+
+
+@given(part=st.floats(0.01, 0.99))
+@settings(deadline=None)
+def test_distance_and_time_are_each_others_inverse(part: float) -> None:
+    track = smoothed("bending")
+    distance = part * track.length_m
+    assert track.distance_m(track.time_at(distance))[0] == pytest.approx(distance, abs=1e-6)
+
+
+def test_beyond_the_track_nothing_is_claimed() -> None:
+    track = smoothed("straight")
+    poses = track.at([-5.0, 10.0, 95.0, np.nan])
+    assert poses.valid.tolist() == [False, True, False, False]
+    assert np.isnan(poses.x_m[~poses.valid]).all()
+    assert np.isnan(track.time_at([-1.0, track.length_m + 1.0])).all()
+
+
+def test_equal_fixes_give_equal_bytes() -> None:
+    again = smooth(fixes_of("bending", seed=1), CRS, NO_BIAS).at([12.3, 45.6])
+    assert again.x_m.tobytes() == smoothed("bending").at([12.3, 45.6]).x_m.tobytes()
+
+
+def test_a_clock_that_is_late_moves_the_track_in_time() -> None:
+    late = smooth(fixes_of("straight", seed=1).shifted(0.5), CRS, SmoothParams(shared_sd_m=0.0, latency_s=0.5))
+    np.testing.assert_allclose(late.at([30.0]).x_m, smoothed("straight").at([30.0]).x_m, atol=1e-3)
+
+
+def test_without_speeds_positions_alone_suffice() -> None:
+    t, xy, _, _ = true_drive("bending")
+    fixes = fixes_of("bending", seed=5)
+    bare = Fixes.of(fixes.t_s, fixes.lon, fixes.lat)
+    assert score(smooth(bare, CRS, NO_BIAS).at(t), *xy.T).p95_m < 2.5
+
+
+def test_one_fix_is_no_track_and_degrees_are_no_plane() -> None:
+    fixes = fixes_of("straight", seed=1)
+    with pytest.raises(TrackError, match="usable fix"):
+        smooth(fixes.where(slice(0, 1)), CRS)
+    with pytest.raises(CrsError):
+        smooth(fixes, plane_crs(LON, LAT).geodetic_crs)
