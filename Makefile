@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
 
 .PHONY: demo test check format qgis-test lock clean help
 
@@ -10,8 +10,9 @@ help:           ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/.base     ## the sample survey, from rendered frames to a ranked repair list
-	@$(BIN)/dvc repro --quiet sample-list
-	@$(BIN)/michisora road-results data/surveys/sample
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro sample-list
+	@echo; cat data/surveys/sample/summary.txt
+	@echo "These lie in $(CURDIR)/data/surveys/sample"
 
 test: $(VENV)/.test check      ## lint, types, import contracts and every test
 	$(BIN)/python -m pytest
@@ -49,5 +50,5 @@ $(VENV)/.base: $(BIN)/python pyproject.toml constraints/base.txt
 
 $(VENV)/.test: $(BIN)/python pyproject.toml constraints/dev.txt
 	@echo "Installing what the tests need (torch among it, about 6 GB) into $(VENV) …"
-	@$(PIP) --constraint constraints/dev.txt --editable '.[train,dev]'
+	@$(PIP) --quiet --constraint constraints/base.txt --constraint constraints/train.txt --constraint constraints/dev.txt --editable '.[train,dev]'
 	@touch $@ $(VENV)/.base

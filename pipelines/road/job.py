@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
 
 import geopandas as gpd
 import numpy as np
@@ -35,13 +34,18 @@ from pipelines.road.publish import GEOPACKAGE_NAME, Published, Results, publish
 from pipelines.road.sections import rate_sections
 from pipelines.survey import Survey
 
-__all__ = ["WORK_NAME", "Job", "assess", "run_road"]
+__all__ = ["Job", "assess", "run_road", "work_folder"]
 
 Progress = Callable[[int, int], None]
 
-WORK_NAME: Final = ".work"
 _RECORD = "published"
 _BEGUN = "begun"
+
+
+def work_folder(out_dir: Path) -> Path:
+    """Where the work on `out_dir` in progress is kept: beside it, because DVC empties a stage's outputs before a run."""
+    place = out_dir.resolve()
+    return place.parent / ".work" / place.name
 
 
 def _silent(_line: str) -> None:
@@ -53,7 +57,7 @@ class Job:
     """How a road job is run.
 
     Attributes:
-        out_dir: folder of the products; work in progress lies in its `.work/`.
+        out_dir: folder of the products; work in progress lies beside it (`work_folder`).
         detector: looks at the frames.
         params: the knobs.
         workers: readers of frames; they change the speed alone.
@@ -80,7 +84,7 @@ def run_road(survey: Survey, job: Job) -> tuple[Results, Published]:
         SurveyError: the survey cannot be used.
         OutputError: the results cannot be written, or would overwrite what people edited.
     """
-    work = job.out_dir / WORK_NAME
+    work = work_folder(job.out_dir)
     with sole_writer(work):
         _refuse_edited(survey, job.out_dir)
         ready = preflight(survey, job.params)
@@ -195,7 +199,7 @@ def _reasons(rejected: pd.DataFrame) -> str:
 
 def _refuse_edited(survey: Survey, out_dir: Path) -> None:
     """Results that people have worked on since are not overwritten; nor is the previous survey by the new one."""
-    product, record = out_dir / GEOPACKAGE_NAME, out_dir / WORK_NAME / _RECORD
+    product, record = out_dir / GEOPACKAGE_NAME, work_folder(out_dir) / _RECORD
     if not product.exists():
         return
     remedy = f"Give another --out, and --previous {product} to take over what people edited"
