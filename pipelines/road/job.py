@@ -43,7 +43,7 @@ _BEGUN = "begun"
 
 
 def work_folder(out_dir: Path) -> Path:
-    """Where the work on `out_dir` in progress is kept: beside it, because DVC empties a stage's outputs before a run."""
+    """Where work in progress on `out_dir` is kept: beside it, because DVC empties a stage's outputs before a run."""
     place = out_dir.resolve()
     return place.parent / ".work" / place.name
 
