@@ -8,7 +8,7 @@ second look.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from geo.errors import MichisoraError
 from models.band import look_at
+from models.card import InputCard
 from models.detections import Detections
 from models.detector import Detector
 from pipelines.executor import READERS, run
@@ -26,7 +27,7 @@ from pipelines.frames.videos import VIDEO_SUFFIXES
 from pipelines.journal import Journal, journal_key
 from pipelines.survey import content_hash
 
-__all__ = ["DriveParams", "Looked", "detect_drive", "detection_key"]
+__all__ = ["DriveParams", "Looked", "Looking", "detect_drive", "detection_key"]
 
 Progress = Callable[[int, int], None]
 
@@ -77,16 +78,39 @@ class Looked:
     rejected: pd.DataFrame
 
 
-def detection_key(source: FrameSource, indices: Sequence[int], detector: Detector, params: DriveParams) -> str:
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """Who looks, and at which part of a frame.
+
+    Attributes:
+        detector: the detector.
+        input: how a frame becomes the network's picture.
+        workers: readers of frames; they change the speed alone.
+    """
+
+    detector: Detector
+    input: InputCard
+    workers: int = READERS
+
+    @classmethod
+    def of(cls, detector: Detector, top: float = 0.0, workers: int = READERS) -> Self:
+        """As the detector's card says, but nothing above `top`, a fraction of the frame's height from its upper edge."""
+        card = detector.card.input
+        band = card.band.model_copy(update={"top": min(max(card.band.top, top), card.band.bottom - 0.1)})
+        return cls(detector, card.model_copy(update={"band": band}), workers)
+
+
+def detection_key(source: FrameSource, indices: Sequence[int], looking: Looking, params: DriveParams) -> str:
     """The journal key of a drive: hash of the frames' contents, the weights and all that decides the boxes."""
     files = list(dict.fromkeys(source.frames[index].source for index in indices))
-    card, runtime = detector.card, detector.runtime
+    card, runtime = looking.detector.card, looking.detector.runtime
     return journal_key(
         {
             "files": content_hash(files),
             "frames": [source.frames[index].name for index in indices],
             "weights": card.sha256,
-            "card": card.model_dump(mode="json", include={"classes", "input", "suppression", "thresholds"}),
+            "card": card.model_dump(mode="json", include={"classes", "suppression", "thresholds"}),
+            "input": looking.input.model_dump(mode="json"),
             "runtime": [runtime.backend, runtime.device, runtime.precision],
             "segment_frames": params.segment_frames,
         }
@@ -96,11 +120,10 @@ def detection_key(source: FrameSource, indices: Sequence[int], detector: Detecto
 def detect_drive(
     source: FrameSource,
     indices: NDArray[np.int64],
-    detector: Detector,
+    looking: Looking,
     journal: Journal,
     params: DriveParams,
     *,
-    workers: int = READERS,
     progress: Progress | None = None,
 ) -> Looked:
     """Look at a drive's frames, one segment after the other; finished segments are taken from the journal.
@@ -108,10 +131,9 @@ def detect_drive(
     Args:
         source: the frames.
         indices: int64 (n,), which of them, in the order of the drive.
-        detector: looks at them.
+        looking: who looks at them.
         journal: opened with `detection_key` of the same arguments.
         params: size of a segment.
-        workers: readers; they change the speed alone.
         progress: called with frames done and frames in all.
 
     Raises:
@@ -122,7 +144,7 @@ def detect_drive(
     pending = {name: members for name, members in segments.items() if not journal.done(name)}
     done = len(indices) - sum(map(len, pending.values()))
     tell(done, len(indices))
-    rows = _rows(source, [index for members in pending.values() for index in members], detector, workers)
+    rows = _rows(source, [index for members in pending.values() for index in members], looking)
     for name, members in pending.items():
         taken = []
         for row in islice(rows, len(members)):
@@ -138,16 +160,16 @@ def _segments(indices: list[int], size: int) -> dict[str, list[int]]:
     return {f"{number:06d}": indices[start : start + size] for number, start in enumerate(starts)}
 
 
-def _rows(source: FrameSource, indices: list[int], detector: Detector, workers: int) -> Iterator[dict[str, Any]]:
+def _rows(source: FrameSource, indices: list[int], looking: Looking) -> Iterator[dict[str, Any]]:
     """Shard rows, in order. Reading runs on over the segments' ends, so that writing one does not stop it."""
-    card = detector.card
+    detector, card = looking.detector, looking.detector.card
     names = card.class_names
     limits = np.array(card.score_thresholds, np.float32)
     lowest = float(limits.min())
 
     def start(index: int) -> Callable[[], dict[str, Any]]:
         frame = source.read(index)
-        picture, look = look_at(frame, card.input)
+        picture, look = look_at(frame, looking.input)
         height, width = frame.shape[:2]
         future = detector.submit(picture, lowest)
 
@@ -160,7 +182,7 @@ def _rows(source: FrameSource, indices: list[int], detector: Detector, workers: 
 
     forwards = any(source.frames[index].source.suffix.lower() in VIDEO_SUFFIXES for index in indices)
     ahead = 2 * detector.runtime.threads + 2
-    for index, outcome in run(indices, start, workers=1 if forwards else workers, ahead=ahead):
+    for index, outcome in run(indices, start, workers=1 if forwards else looking.workers, ahead=ahead):
         row = _refused(outcome) if isinstance(outcome, MichisoraError) else outcome
         yield {"frame": source.frames[index].name, **row}
 

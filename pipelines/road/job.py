@@ -3,6 +3,7 @@
 survey → preflight → detect → observe → consolidate → compare → judge → rate sections → publish
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,10 +14,11 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from geo.camera.pinhole import Camera
 from geo.crs import to_plane
 from models.card import ModelCard, sha256_of
 from models.detector import Detector
-from pipelines.drive import Looked, detect_drive, detection_key
+from pipelines.drive import Looked, Looking, detect_drive, detection_key
 from pipelines.errors import OutputError, SurveyError
 from pipelines.executor import READERS
 from pipelines.files import replacing
@@ -99,17 +101,20 @@ def run_road(survey: Survey, job: Job) -> tuple[Results, Published]:
 
 
 def _look(ready: Ready, job: Job, work: Path) -> Looked:
-    key = detection_key(ready.source, ready.chosen.tolist(), job.detector, job.params.drive)
+    looking = Looking.of(job.detector, road_top(ready.scene.camera), job.workers)
+    key = detection_key(ready.source, ready.chosen.tolist(), looking, job.params.drive)
     journal = Journal(work / "segments", key)
-    return detect_drive(
-        ready.source,
-        ready.chosen,
-        job.detector,
-        journal,
-        job.params.drive,
-        workers=job.workers,
-        progress=job.looking,
-    )
+    return detect_drive(ready.source, ready.chosen, looking, journal, job.params.drive, progress=job.looking)
+
+
+def road_top(camera: Camera) -> float:
+    """From where down a frame can show road: the horizon, as a fraction of the frame's height.
+
+    What lies above it is never placed, so the network need not look there: half the frame, half the time.
+    """
+    rows = [camera.horizon_px(x) for x in (0.0, float(camera.width_px))]
+    # In whole hundredths: a hair's breadth in the calibration must not make finished segments void.
+    return max(0.0, math.floor(100 * min(rows) / camera.height_px) / 100)
 
 
 def assess(ready: Ready, looked: Looked, job: Job) -> Results:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from models.detector import known_tasks, open_detector
-from pipelines.drive import DriveParams, detect_drive, detection_key
+from pipelines.drive import DriveParams, Looking, detect_drive, detection_key
 from pipelines.frames import open_frames
 from pipelines.journal import Journal
 
@@ -33,13 +33,14 @@ look(Path(sys.argv[1]), Path(sys.argv[2]))
 def look(frames: Path, work: Path, workers: int = 2, counted: list[int] | None = None):
     with open_frames(frames) as source, open_detector("road", threads=2) as detector:
         indices = np.arange(len(source))
-        journal = Journal(work, detection_key(source, indices, detector, PARAMS))
+        looking = Looking.of(detector, workers=workers)
+        journal = Journal(work, detection_key(source, indices, looking, PARAMS))
 
         def progress(done: int, total: int) -> None:
             if counted is not None:
                 counted.append(done)
 
-        return detect_drive(source, indices, detector, journal, PARAMS, workers=workers, progress=progress)
+        return detect_drive(source, indices, looking, journal, PARAMS, progress=progress)
 
 
 def shards(work: Path) -> dict[str, bytes]:
