@@ -1,12 +1,12 @@
 """Errors of the whole house, rooted here because every package may import `geo`.
 
-    MichisoraError                 what went wrong, where, and what to do about it
-    └── GeoError
-        ├── CrsError               no CRS, an unusable one, or one that does not fit
-        ├── TrackError             a track that cannot be read or used
-        ├── CameraError            a camera that cannot be placed over the road
-        ├── NetworkError           a roads file that cannot be read or used
-        └── LayerError             a layer that cannot be written
+MichisoraError                 what went wrong, where, and what to do about it
+└── GeoError
+    ├── CrsError               no CRS, an unusable one, or one that does not fit
+    ├── TrackError             a track that cannot be read or used
+    ├── CameraError            a camera that cannot be placed over the road
+    ├── NetworkError           a roads file that cannot be read or used
+    └── LayerError             a layer that cannot be written
 """
 
 

@@ -44,9 +44,11 @@ def run(
             for item in items:
                 waiting.append((item, readers.submit(start, item)))
                 if len(waiting) > max(ahead, workers):
-                    yield _finished(waiting.popleft())
+                    done = _finished(waiting.popleft())
+                    yield done
             while waiting:
-                yield _finished(waiting.popleft())
+                done = _finished(waiting.popleft())
+                yield done
         finally:
             for _, reading in waiting:
                 reading.cancel()

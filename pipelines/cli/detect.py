@@ -53,7 +53,7 @@ class Found:
 @click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Folder for pictures with boxes.")
 @click.option("--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(get_args(PrecisionName)), default="auto", show_default=True)
-def detect(  # noqa: PLR0913, PLR0917 - one argument per option
+def detect(
     task: str,
     inputs: tuple[Path, ...],
     out: Path,
