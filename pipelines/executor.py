@@ -47,8 +47,8 @@ def run(
                     done = _finished(waiting.popleft())
                     yield done
             while waiting:
-                done = _finished(waiting.popleft())
-                yield done
+                last = _finished(waiting.popleft())
+                yield last
         finally:
             for _, reading in waiting:
                 reading.cancel()
