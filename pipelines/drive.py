@@ -94,7 +94,7 @@ class Looking:
 
     @classmethod
     def of(cls, detector: Detector, top: float = 0.0, workers: int = READERS) -> Self:
-        """As the detector's card says, but nothing above `top`, a fraction of the frame's height from its upper edge."""
+        """As the detector's card says, but nothing above `top`, a fraction of the frame's height from above."""
         card = detector.card.input
         band = card.band.model_copy(update={"top": min(max(card.band.top, top), card.band.bottom - 0.1)})
         return cls(detector, card.model_copy(update={"band": band}), workers)

@@ -54,7 +54,7 @@ class _Plan:
 @click.option("--model", default="road", show_default=True, help="A task, or a folder with a model card.")
 @click.option("--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True)
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Also measure peak memory.")
-def drive(survey: Path, count: int, rounds: int, model: str, backend: BackendName, memory: bool) -> None:  # noqa: PLR0913, PLR0917
+def drive(survey: Path, count: int, rounds: int, model: str, backend: BackendName, memory: bool) -> None:
     """A drive's time by that of its model alone, and by that of `ultralytics predict` on the same weights and frames.
 
     SURVEY is a survey's folder: what lies above its camera's horizon is left out, as in the road job. In a folder of

@@ -1,4 +1,4 @@
-"""The whole road job: equal bytes whatever happens to it, and one line for each thing that can be wrong with a survey."""
+"""The whole road job: equal bytes whatever happens to it, one line for each thing that can be wrong with a survey."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipelines.road.job import WORK_NAME
+from pipelines.road.job import work_folder
 from pipelines.sample.write import SampleParams, write_sample
 
 N_FRAMES = 14
@@ -44,7 +44,7 @@ def road(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def products(out: Path) -> dict[str, str]:
-    files = (path for path in sorted(out.rglob("*")) if path.is_file() and WORK_NAME not in path.parts)
+    files = (path for path in sorted(out.rglob("*")) if path.is_file())
     return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
@@ -76,7 +76,7 @@ def test_killed_while_looking_and_while_publishing_it_ends_with_the_same_bytes(s
     chance = random.Random(3)
 
     def looking() -> bool:
-        return any((out / WORK_NAME).rglob("*.parquet"))
+        return any(work_folder(out).rglob("*.parquet"))
 
     def publishing() -> bool:
         return any((out / ".publishing").rglob("*.png"))
@@ -95,6 +95,7 @@ def test_killed_while_looking_and_while_publishing_it_ends_with_the_same_bytes(s
 def test_results_that_people_edited_are_not_overwritten(survey, params, undisturbed, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(undisturbed, out)
+    shutil.copytree(work_folder(undisturbed), work_folder(out))
     with (out / "road.gpkg").open("ab") as stream:
         stream.write(b"\0")
     refused = road(survey, "--out", out, "--params", params)
@@ -140,8 +141,9 @@ def forget_the_height(folder: Path) -> None:
 
 def roads_without_crs(folder: Path) -> None:
     roads = gpd.read_file(folder / "roads.gpkg").set_crs(None, allow_override=True)
-    roads.to_file(folder / "roads.geojson", driver="GPKG")
-    change(folder, roads="roads.geojson")
+    with pytest.warns(UserWarning, match="crs"):
+        roads.to_file(folder / "nowhere.gpkg")
+    change(folder, roads="nowhere.gpkg")
 
 
 def roads_elsewhere(folder: Path) -> None:
@@ -164,7 +166,7 @@ def ruin_all_frames(folder: Path) -> None:
         (forget_the_timezone, "moved by -9 h"),
         (forget_the_height, "the camera's height is missing"),
         (roads_without_crs, "coordinate reference system"),
-        (roads_elsewhere, "road"),
+        (roads_elsewhere, "no road"),
         (ruin_all_frames, "not one of the frames can be read"),
     ],
 )
@@ -214,7 +216,7 @@ def test_a_full_disk_is_one_line_and_keeps_what_is_done(survey, tmp_path):
     )
     assert refused.returncode == 2, refused.stderr
     assert "Traceback" not in refused.stderr
-    assert any((tmp_path / "out" / WORK_NAME).rglob("*.parquet"))
+    assert any(work_folder(tmp_path / "out").rglob("*.parquet"))
 
 
 def test_weights_that_are_not_the_cards_are_refused(survey, tmp_path, checkout):
