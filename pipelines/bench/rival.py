@@ -16,7 +16,8 @@ from models.types import LoadRequest
 __all__ = ["Agreement", "Rival", "agreement"]
 
 Array = NDArray[np.float64]
-SAME_IOU = 0.9
+SAME_IOU = 0.5
+"""The field's usual limit for one box being another: we cut and pad frames differently, which moves edges by pixels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,15 @@ _PARAMS = DriveParams()
 
 @dataclass(frozen=True, slots=True)
 class Interleaved:
-    """Times of contestants that took turns; `seconds[name]` has one entry a round."""
+    """Times of contestants that took turns, one entry a round.
+
+    Attributes:
+        seconds: by the clock on the wall.
+        cpu_seconds: of all cores together; what else runs on the machine changes it little.
+    """
 
     seconds: dict[str, list[float]]
+    cpu_seconds: dict[str, list[float]]
 
     def median(self, name: str) -> float:
         """Median time of a contestant, s."""
@@ -34,8 +40,15 @@ class Interleaved:
 
     def ratio(self, name: str, to: str) -> float:
         """Median over the rounds of one contestant's time by another's in the same round."""
-        pairs = zip(self.seconds[name], self.seconds[to], strict=True)
-        return statistics.median(one / other for one, other in pairs)
+        return _median_ratio(self.seconds[name], self.seconds[to])
+
+    def cpu_ratio(self, name: str, to: str) -> float:
+        """As `ratio`, of processor time."""
+        return _median_ratio(self.cpu_seconds[name], self.cpu_seconds[to])
+
+
+def _median_ratio(ones: list[float], others: list[float]) -> float:
+    return statistics.median(one / other for one, other in zip(ones, others, strict=True))
 
 
 def interleaved(
@@ -46,15 +59,17 @@ def interleaved(
     Every other round runs in the opposite order, so that none of them always comes after another.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    cpu_seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds + 1):
         order = list(contestants) if number % 2 else list(reversed(contestants))
         for name in order:
-            start = time.perf_counter()
+            start, cpu_start = time.perf_counter(), time.process_time()
             contestants[name]()
             if number:
                 seconds[name].append(time.perf_counter() - start)
+                cpu_seconds[name].append(time.process_time() - cpu_start)
         progress(number + 1, rounds + 1)
-    return Interleaved(seconds)
+    return Interleaved(seconds, cpu_seconds)
 
 
 def look_at_drive(source: FrameSource, indices: NDArray[np.int64], looking: Looking) -> Looked:

@@ -7,12 +7,12 @@ import geopandas as gpd
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from real_drive import lay_out  # noqa: E402
+from real_drive import lay_out
 
-from models.detector import open_detector  # noqa: E402
-from pipelines.params import RoadParams  # noqa: E402
-from pipelines.road.job import Job, run_road  # noqa: E402
-from pipelines.survey import load_survey  # noqa: E402
+from models.detector import open_detector
+from pipelines.params import RoadParams
+from pipelines.road.job import Job, run_road
+from pipelines.survey import load_survey
 
 
 @pytest.mark.shared
