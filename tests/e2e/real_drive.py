@@ -6,6 +6,7 @@ lens are guesses of the right size. Positions from such a survey say nothing abo
 """
 
 import datetime as dt
+import io
 from pathlib import Path
 
 import gpxpy.gpx
@@ -58,8 +59,6 @@ def _timed(content: bytes, seconds: float) -> bytes:
 
 
 def _webp_with_exif(content: bytes, exif: bytes) -> bytes:
-    import io
-
     out = io.BytesIO()
     Image.open(io.BytesIO(content)).save(out, "JPEG", quality=97, exif=b"Exif\0\0" + exif)
     return out.getvalue()

@@ -166,7 +166,7 @@ def ruin_all_frames(folder: Path) -> None:
         (forget_the_timezone, "moved by -9 h"),
         (forget_the_height, "the camera's height is missing"),
         (roads_without_crs, "coordinate reference system"),
-        (roads_elsewhere, "no road"),
+        (roads_elsewhere, "the roads lie"),
         (ruin_all_frames, "not one of the frames can be read"),
     ],
 )
