@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Nothing timed goes into tests: a busy machine must not fail one. The same examples every time, for the same reason.
+settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
