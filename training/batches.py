@@ -1,6 +1,6 @@
 """Batches of crops, the same for a given recipe, stage and epoch whatever happened before."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from PIL import Image
 from training.crops import Crop, choose_window, cut, see_boxes
 from training.recipe import Recipe, Stage
 from training.sources.samples import Sample
+from training.transplant import Cutting, cut_out, transplant
 from training.weather import relight
 
 __all__ = ["Album", "Batch", "epoch_batches", "read_picture"]
@@ -58,6 +59,10 @@ class Album:
     def __init__(self, samples: Mapping[str, Sequence[Sample]]) -> None:
         self.samples = {name: list(some) for name, some in samples.items()}
         self._pictures: dict[str, Picture] = {}
+        self._cuttings: dict[str, list[Cutting]] = {}
+        self._alike: dict[tuple[str, bytes], list[Sample]] = {}
+        for one in (one for some in self.samples.values() for one in some):
+            self._alike.setdefault(_kind(one), []).append(one)
 
     def picture(self, sample: Sample) -> Picture:
         """The decoded picture of a sample."""
@@ -65,6 +70,29 @@ class Album:
         if key not in self._pictures:
             self._pictures[key] = read_picture(sample)
         return self._pictures[key]
+
+    def alike(self, sample: Sample) -> Sequence[Sample]:
+        """The samples of the same data set that label the same classes, itself among them."""
+        return self._alike[_kind(sample)]
+
+    def cuttings(self, name: str, class_id: int) -> Sequence[Cutting]:
+        """Every object of the class that a mask lets be cut out; made at the first call."""
+        if name not in self._cuttings:
+            masked = (one for some in self.samples.values() for one in some if name in one.masks)
+            self._cuttings[name] = [cutting for one in masked for cutting in self._cut_out(one, name, class_id)]
+        return self._cuttings[name]
+
+    def _cut_out(self, sample: Sample, name: str, class_id: int) -> Iterable[Cutting]:
+        boxes = sample.xyxy[sample.class_id == class_id]
+        if not len(boxes):
+            return ()
+        with Image.open(sample.masks[name]) as image:
+            mask = np.asarray(image) > 0
+        return cut_out(self.picture(sample), mask, boxes)
+
+
+def _kind(sample: Sample) -> tuple[str, bytes]:
+    return sample.source, sample.labelled.tobytes()
 
 
 def epoch_batches(album: Album, recipe: Recipe, stage_index: int, epoch: int) -> Iterator[Batch]:
@@ -105,17 +133,46 @@ def _order(album: Album, stage: Stage, rng: np.random.Generator) -> list[Sample]
 
 
 def _crop(album: Album, sample: Sample, recipe: Recipe, stage: Stage, rng: np.random.Generator) -> Crop:
+    side = stage.side_px
+    if rng.random() < stage.mosaic:
+        alike = album.alike(sample)
+        four = [sample, *(alike[int(pick)] for pick in rng.integers(len(alike), size=3))]
+        crop = _mosaic([_one(album, part, recipe, stage, side // 2, rng) for part in four])
+    else:
+        crop = _one(album, sample, recipe, stage, side, rng)
+    for name, chance in stage.transplant.items():
+        class_id = recipe.classes.index(name)
+        if sample.labelled[class_id] and rng.random() < chance:
+            crop = transplant(crop, album.cuttings(name, class_id), class_id, recipe.transplant, rng)
+    picture, xyxy = relight(crop.picture, recipe.light, rng), crop.xyxy
+    if rng.random() < 0.5:
+        picture = np.asarray(cv2.flip(picture, 1), dtype=np.uint8)
+        xyxy = xyxy.copy()
+        xyxy[:, [0, 2]] = side - xyxy[:, [2, 0]]
+    return Crop(picture, xyxy, crop.class_id)
+
+
+def _one(  # noqa: PLR0913, PLR0917 - a crop depends on all of these
+    album: Album, sample: Sample, recipe: Recipe, stage: Stage, side: int, rng: np.random.Generator
+) -> Crop:
     picture = album.picture(sample)
     scale = stage.sources[sample.source].scale or recipe.crop.scale
     params = recipe.crop.model_copy(update={"scale": scale})
-    side = stage.side_px
     window = choose_window((picture.shape[1], picture.shape[0]), sample.xyxy, side, params, rng)
     xyxy, counts = see_boxes(sample.xyxy, window, side, params)
-    part = relight(cut(picture, window, side), recipe.light, rng)
-    if rng.random() < 0.5:
-        part = np.asarray(cv2.flip(part, 1), dtype=np.uint8)
-        xyxy[:, [0, 2]] = side - xyxy[:, [2, 0]]
-    return Crop(part, xyxy[counts], sample.class_id[counts])
+    return Crop(cut(picture, window, side), xyxy[counts], sample.class_id[counts])
+
+
+def _mosaic(quarters: Sequence[Crop]) -> Crop:
+    """Four crops of one side as one of twice that side."""
+    pictures = [one.picture for one in quarters]
+    side = pictures[0].shape[0]
+    places = np.array([[0, 0], [side, 0], [0, side], [side, side]], np.float32)
+    return Crop(
+        np.vstack([np.hstack(pictures[:2]), np.hstack(pictures[2:])]),
+        np.concatenate([one.xyxy + np.tile(place, 2) for one, place in zip(quarters, places, strict=True)]),
+        np.concatenate([one.class_id for one in quarters]),
+    )
 
 
 def _batch(cuts: Sequence[tuple[Sample, Crop]]) -> Batch:

@@ -9,7 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from models.card import InputCard, ObjectClass, Suppression
 from training.errors import RecipeError
 
-__all__ = ["CardPart", "CropParams", "LightParams", "PictureDemand", "Recipe", "Share", "Stage", "read_recipe"]
+__all__ = [
+    "CardPart",
+    "CropParams",
+    "LightParams",
+    "PictureDemand",
+    "Recipe",
+    "Share",
+    "Stage",
+    "TransplantParams",
+    "read_recipe",
+]
 
 
 class _Section(BaseModel):
@@ -43,6 +53,15 @@ class LightParams(_Section):
     jpeg: float = 0.3
 
 
+class TransplantParams(_Section):
+    """Objects set into other pictures: `size_px` the range of the square root of their box's area in the crop, `most`
+    how many a crop gets at most.
+    """
+
+    size_px: tuple[float, float] = (9, 70)
+    most: int = Field(default=3, gt=0)
+
+
 class Share(_Section):
     """A data set of the catalogue, its part of all crops (relative weight), and its own crop scales."""
 
@@ -54,7 +73,9 @@ class Share(_Section):
 class Stage(_Section):
     """A stretch of the run: `epochs` of `crops` crops of `side_px`.
 
-    The learning rate goes from `rate` to `final_rate` along half a cosine.
+    The learning rate goes from `rate` to `final_rate` along half a cosine. `mosaic` is the share of crops put together
+    from four of half the side, all of one data set and with the same classes labelled. `transplant` is, by class, the
+    share of crops that get objects of that class cut out of other pictures (along their masks).
     """
 
     name: str
@@ -64,6 +85,8 @@ class Stage(_Section):
     rate: float = Field(gt=0)
     final_rate: float = Field(ge=0)
     sources: dict[str, Share] = Field(min_length=1)
+    mosaic: float = Field(default=0, ge=0, le=1)
+    transplant: dict[str, float] = Field(default_factory=dict)
 
 
 class PictureDemand(_Section):
@@ -102,6 +125,7 @@ class Recipe(_Section):
     average: float = Field(default=0.998, gt=0, lt=1, description="decay of the running average of the weights, a step")
     crop: CropParams = CropParams()
     light: LightParams = LightParams()
+    transplant: TransplantParams = TransplantParams()
     stages: tuple[Stage, ...] = Field(min_length=1)
     card: CardPart | None = None
 

@@ -1,7 +1,7 @@
 """A labelled picture, and the readers of the layouts that data sets come in."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ class Sample:
         labelled: bool (classes,), True where every instance of that class is labelled on this picture. Where it is
             False, the absence of a box says nothing.
         blank: float (4,) or None, x1 y1 x2 y2 as fractions of the picture: painted over before use.
+        masks: by class name, the path of a picture whose pixels above 0 belong to an object of that class.
     """
 
     picture: Path
@@ -38,6 +39,7 @@ class Sample:
     class_id: NDArray[np.int16]
     labelled: NDArray[np.bool_]
     blank: tuple[float, float, float, float] | None = None
+    masks: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,4 +95,5 @@ def _sample(name: str, source: Source, folder: Path, picture: Path, classes: Seq
         class_id=np.array([classes.index(label) for label, _ in kept], dtype=np.int16),
         labelled=np.array([one in source.labels and one not in empty_says_nothing for one in classes]),
         blank=source.blank,
+        masks={label: folder / masks / f"{picture.stem}.png" for label, masks in source.masks.items()},
     )
