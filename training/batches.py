@@ -152,7 +152,7 @@ def _crop(album: Album, sample: Sample, recipe: Recipe, stage: Stage, rng: np.ra
     return Crop(picture, xyxy, crop.class_id)
 
 
-def _one(  # noqa: PLR0913, PLR0917 - a crop depends on all of these
+def _one(
     album: Album, sample: Sample, recipe: Recipe, stage: Stage, side: int, rng: np.random.Generator
 ) -> Crop:
     picture = album.picture(sample)

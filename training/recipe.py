@@ -54,8 +54,9 @@ class LightParams(_Section):
 
 
 class TransplantParams(_Section):
-    """Objects set into other pictures: `size_px` the range of the square root of their box's area in the crop, `most`
-    how many a crop gets at most.
+    """How objects are set into other pictures.
+
+    `size_px` is the range of the square root of their box's area in the crop, `most` how many a crop gets at most.
     """
 
     size_px: tuple[float, float] = (9, 70)
