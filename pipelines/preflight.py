@@ -236,14 +236,12 @@ def _refused_files(source: FrameSource) -> pd.DataFrame:
 
 
 def _unplaced(source: FrameSource, t_s: Array, late: NDArray[np.bool_]) -> pd.DataFrame:
+    timeless = {"reason": "no_time", "detail": "nothing says when the frame was taken"}
+    outside = {"reason": "outside_track", "detail": "the frame was taken before or after the track"}
     rows = [
-        {"item": frame.name, "reason": reason, "detail": detail}
-        for frame, timeless, outside in zip(source.frames, ~np.isfinite(t_s), late, strict=True)
-        for hit, reason, detail in (
-            (timeless, "no_time", "nothing says when the frame was taken"),
-            (outside, "outside_track", "the frame was taken before or after the track"),
-        )
-        if hit
+        {"item": frame.name, **(outside if is_late else timeless)}
+        for frame, has_time, is_late in zip(source.frames, np.isfinite(t_s), late, strict=True)
+        if is_late or not has_time
     ]
     return pd.DataFrame(rows, columns=REJECTED_COLUMNS)
 

@@ -52,19 +52,19 @@ TERMS: Words = {
 }
 REASONS: Words = {
     "outside_track": ("軌跡の時間外", "outside the track's time"),
-    "no_position": ("位置なし", "no position"),
     "no_time": ("時刻なし", "no time"),
-    "unreadable": ("読めない画像", "unreadable picture"),
-    "bad_frame": ("読めない画像", "unreadable picture"),
+    "unreadable": ("読めないファイル", "unreadable file"),
     "truncated": ("途中で切れた画像", "truncated picture"),
+    "damaged": ("壊れた画像", "damaged picture"),
     "empty": ("空のファイル", "empty file"),
     "not_an_image": ("画像でないファイル", "not an image"),
-    "too_large": ("大きすぎる画像", "picture too large"),
+    "not_a_video": ("動画でないファイル", "not a video"),
+    "no_such_frame": ("動画にないコマ", "no such frame in the video"),
+    "too_many_pixels": ("大きすぎる画像", "picture too large"),
+    "other_shape": ("縦横比の異なる画像", "picture of another shape"),
     "jump": ("測位の飛び", "position jump"),
-    "speed": ("速度の異常", "impossible speed"),
     "null_island": ("緯度経度 0", "zero coordinates"),
-    "duplicate": ("重複", "duplicate"),
-    "out_of_order": ("時刻の逆転", "out of order"),
+    "out_of_range": ("ありえない緯度経度", "impossible coordinates"),
 }
 COMPASS = (
     ("北", "N"),
