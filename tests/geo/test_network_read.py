@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import geopandas as gpd
+import osmium
+import pandas as pd
 import pyogrio
 import pyproj
 import pytest
@@ -203,6 +205,40 @@ def test_bounds_leave_links_out_but_rename_none(extract: Path) -> None:
     some = read_roads(extract, CRS, (window[0] - 1, window[3] - 20, window[2] + 1, window[3])).links.set_index("link")
     assert list(some.index) == ["20-1"]
     assert some.loc["20-1", "geometry"].equals(everything.loc["20-1", "geometry"])
+
+
+def _converted(extract: Path, suffix: str) -> Path:
+    """The same extract in another of OpenStreetMap's formats, as osmium writes it."""
+    path = extract.with_suffix(suffix)
+    with osmium.SimpleWriter(str(path)) as writer:
+        for entity in osmium.FileProcessor(str(extract)):
+            writer.add(entity)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".osm.pbf", ".pbf", ".osm.bz2"])
+def test_an_extract_reads_to_the_same_links_in_every_format(extract: Path, suffix: str) -> None:
+    path = _converted(extract, suffix)
+    assert not path.read_bytes().startswith(b"<?xml")
+    expected, found = (read_roads(one, CRS).links for one in (extract, path))
+    assert len(expected) == 4
+    pd.testing.assert_frame_equal(found.drop(columns="geometry"), expected.drop(columns="geometry"))
+    # A pbf keeps places to 1e-7 degrees, which is a centimetre.
+    assert found.geometry.geom_equals_exact(expected.geometry, 0.01).all()
+
+
+def test_bounds_pick_the_same_links_from_a_pbf(extract: Path) -> None:
+    window = read_roads(extract, CRS).links.set_index("link").loc["20-1", "geometry"].bounds
+    bounds = (window[0] - 1, window[3] - 20, window[2] + 1, window[3])
+    assert read_roads(_converted(extract, ".osm.pbf"), CRS, bounds).links["link"].tolist() == ["20-1"]
+
+
+def test_a_pbf_cut_short_is_refused_in_one_line(extract: Path) -> None:
+    path = _converted(extract, ".osm.pbf")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(NetworkError, match="not a readable OpenStreetMap extract") as caught:
+        read_roads(path, CRS)
+    assert "\n" not in str(caught.value)
 
 
 # --- classes and widths -----------------------------------------------------------------------------------------------
