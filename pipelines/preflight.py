@@ -4,6 +4,7 @@ Everything a survey names is opened, so that a wrong file is refused in seconds 
 """
 
 import datetime as dt
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,17 @@ from geo.camera.pinhole import Camera
 from geo.crs import plane_crs
 from geo.errors import TrackError
 from geo.network import Roads, SnapParams, read_roads
-from geo.track import Fixes, Trajectory, clean, fixes_from_photos, photo_times, read_fixes, smooth
+from geo.track import (
+    Fixes,
+    SmoothParams,
+    Trajectory,
+    clean,
+    fixes_from_photos,
+    fixes_from_videos,
+    photo_times,
+    read_fixes,
+    smooth,
+)
 from pipelines.errors import SurveyError
 from pipelines.frames import BadFrame, FrameSource, Picture, open_frames, select_by_distance
 from pipelines.frames.videos import VIDEO_SUFFIXES
@@ -33,6 +44,7 @@ REJECTED_COLUMNS = ["item", "reason", "detail", "lon", "lat"]
 _QUARTER_HOUR_S = 900.0
 _CALIBRATION_FRAMES = 40
 """Read twice, once here and once by the detector: as few as the calibration's median needs."""
+_WORTH_TELLING_S = 0.25
 _ROADS_MARGIN_M = 60.0
 """Roads farther from the track than a box can be, its position's uncertainty included."""
 
@@ -77,12 +89,13 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
         NetworkError: roads that cannot be read, or none near the track.
         CrsError: roads without a CRS.
     """
-    source = open_frames(survey.frames, _picture_times(survey))
+    source = _opened(survey)
     fixes = _fixes(survey, source)
     kept, dropped = clean(fixes, params.clean)
-    trajectory = smooth(kept, plane_crs(float(np.median(kept.lon)), float(np.median(kept.lat))), params.track)
+    crs = plane_crs(float(np.median(kept.lon)), float(np.median(kept.lat)))
+    trajectory = smooth(kept, crs, _with_clock(params.track, source))
     t_s = np.array([frame.t_s for frame in source.frames], np.float64) + survey.clock_offset_s
-    late = _require_overlap(t_s, trajectory, survey)
+    late = _require_overlap(t_s, trajectory, survey, filmed=bool(_videos(source)))
     chosen = select_by_distance(source.frames, trajectory, params.drive.spacing_m, survey.clock_offset_s)
     camera, calibration = _camera(survey, source, chosen, params)
     errors = params.camera
@@ -106,6 +119,19 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
     return ready
 
 
+def _opened(survey: Survey) -> FrameSource:
+    start_s = math.nan if survey.start_s is None else survey.start_s
+    source = open_frames(survey.frames, _picture_times(survey), start_s)
+    if not source.frames:
+        raise SurveyError("not one of the frames can be read", where=survey.where, remedy=str(source.refused[0]))
+    return source
+
+
+def _with_clock(params: SmoothParams, source: FrameSource) -> SmoothParams:
+    """The smoothing of a track that is asked for times which are known no better than the frames' clock."""
+    return params.model_copy(update={"latency_sd_s": math.hypot(params.latency_sd_s, source.clock_sd_s)})
+
+
 def _picture_times(survey: Survey) -> Callable[[Sequence[Path]], Array]:
     zone = _zone(survey)
     return lambda paths: photo_times(paths, zone)
@@ -118,26 +144,30 @@ def _zone(survey: Survey) -> ZoneInfo | None:
 def _fixes(survey: Survey, source: FrameSource) -> Fixes:
     if survey.track is not None:
         return read_fixes(survey.track)
-    files = list(dict.fromkeys(frame.source for frame in source.frames))
-    videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
+    files, videos = _files(source), _videos(source)
     try:
-        return read_fixes(videos[0]) if videos else fixes_from_photos(files, _zone(survey))
+        return fixes_from_videos(videos) if videos else fixes_from_photos(files, _zone(survey))
     except TrackError as error:
         raise SurveyError(
-            "no GPS: no track is given and the frames carry no positions",
+            f"no GPS: no track is given and the frames carry no positions ({error.what})",
             where=survey.where,
             remedy="Name the position log (GPX, CSV or NMEA) as track, or with --track",
         ) from error
 
 
-def _require_overlap(t_s: Array, trajectory: Trajectory, survey: Survey) -> NDArray[np.bool_]:
+def _files(source: FrameSource) -> list[Path]:
+    return list(dict.fromkeys(frame.source for frame in source.frames))
+
+
+def _videos(source: FrameSource) -> list[Path]:
+    return [path for path in _files(source) if path.suffix.lower() in VIDEO_SUFFIXES]
+
+
+def _require_overlap(t_s: Array, trajectory: Trajectory, survey: Survey, *, filmed: bool) -> NDArray[np.bool_]:
     """(n,) bool: frames outside the track's time. All of them is an error, with the offset that would mend it."""
     if not np.isfinite(t_s).any():
-        raise SurveyError(
-            "no frame says when it was taken",
-            where=survey.where,
-            remedy="Keep the camera's original files: their EXIF or video header holds the time",
-        )
+        what = "the video does not say when it began" if filmed else "no frame says when it was taken"
+        raise SurveyError(what, where=survey.where, remedy=_time_remedy(trajectory, filmed=filmed))
     outside = np.isfinite(t_s) & ~trajectory.at(t_s).valid
     if outside.sum() < np.isfinite(t_s).sum():
         return outside
@@ -146,22 +176,38 @@ def _require_overlap(t_s: Array, trajectory: Trajectory, survey: Survey) -> NDAr
         f"all frames lie outside the track's time: frames {_clock(first)} to {_clock(last)}, "
         f"track {_clock(trajectory.start_s)} to {_clock(trajectory.end_s)} UTC",
         where=survey.where,
-        remedy=_offset_remedy(first, last, trajectory, survey),
+        remedy=_offset_remedy(first, last, trajectory, survey, filmed=filmed),
     )
 
 
-def _offset_remedy(first: float, last: float, trajectory: Trajectory, survey: Survey) -> str:
+def _time_remedy(trajectory: Trajectory, *, filmed: bool) -> str:
+    if not filmed:
+        return "Keep the camera's original files: their EXIF header holds the time"
+    example = dt.datetime.fromtimestamp(trajectory.start_s, dt.UTC).isoformat(timespec="seconds")
+    return (
+        "Keep the camera's original file, or state when its first frame was taken, as the camera's display shows it: "
+        f"start: {example} in survey.yaml, or --start (the track begins then)"
+    )
+
+
+def _offset_remedy(first: float, last: float, trajectory: Trajectory, survey: Survey, *, filmed: bool) -> str:
     """The offset that lays the frames on the track: whole quarter hours (a time zone) where that is enough."""
     apart = (trajectory.start_s + trajectory.end_s) / 2 - (first + last) / 2
     slack = max(0.0, (trajectory.end_s - trajectory.start_s + last - first) / 2)
     whole = round(apart / _QUARTER_HOUR_S) * _QUARTER_HOUR_S
-    if whole and abs(apart - whole) < slack and abs(whole) <= 14 * 3600:
-        hours = f"{whole / 3600:+g} h"
-        return (
-            f"They fit when moved by {hours}: the camera's time zone is probably missing "
-            f"(state timezone, or clock_offset_s: {survey.clock_offset_s + whole:.0f})"
-        )
-    return f"State clock_offset_s: {survey.clock_offset_s + apart:.0f} if both are of the same drive"
+    if not whole or abs(apart - whole) >= slack or abs(whole) > 14 * 3600:
+        return f"State {_offset_option(survey.clock_offset_s + apart)} if both are of the same drive"
+    offset = _offset_option(survey.clock_offset_s + whole)
+    cause = (
+        f"the camera writes its local time into videos (state {offset})"
+        if filmed
+        else f"the camera's time zone is probably missing (state timezone, or {offset})"
+    )
+    return f"They fit when moved by {whole / 3600:+g} h: {cause}"
+
+
+def _offset_option(seconds: float) -> str:
+    return f"clock_offset_s: {seconds:.0f} in survey.yaml, or --clock-offset {seconds:.0f}"
 
 
 def _camera(
@@ -269,4 +315,10 @@ def _told(ready: Ready, late: NDArray[np.bool_]) -> list[str]:
     ]
     if late.any():
         lines.append(f"{int(late.sum())} frames lie outside the track's time and are left out")
+    if ready.source.clock_sd_s > _WORTH_TELLING_S:
+        speed_mps = scene.trajectory.length_m / max(scene.trajectory.end_s - scene.trajectory.start_s, 1.0)
+        lines.append(
+            "the video states its start to the second only: places along the road are uncertain by "
+            f"{ready.source.clock_sd_s * speed_mps:.1f} m more (sd; a clock_offset_s found at a landmark mends it)"
+        )
     return lines

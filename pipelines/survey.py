@@ -7,6 +7,7 @@ A survey is a folder with a manifest, `survey.yaml`:
     track: track.gpx                  # leave out where the pictures or the video carry GPS themselves
     roads: roads.gpkg                 # leave out to work in 20 m sections along the track
     timezone: Asia/Tokyo              # of picture times that state no offset
+    start: 2026-04-21T10:12:05+09:00  # when a video began whose header does not say
     clock_offset_s: 0.0               # what to add to the frames' clock to get the track's
     camera:
       height_m: 1.35                  # lens above the road
@@ -21,7 +22,7 @@ import difflib
 import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -83,6 +84,7 @@ class Manifest(BaseModel):
     camera: CameraEntry
     clock_offset_s: float = 0.0
     timezone: str | None = None
+    start: datetime.datetime | None = None
     previous: Path | None = None
 
     @field_validator("timezone")
@@ -94,6 +96,29 @@ class Manifest(BaseModel):
             except (ZoneInfoNotFoundError, ValueError) as error:
                 raise ValueError(f"no timezone is called {name!r}; write it like Asia/Tokyo") from error
         return name
+
+    @model_validator(mode="after")
+    def _start_in_a_zone(self) -> Self:
+        if self.start is not None and self.start.tzinfo is None and self.timezone is None:
+            raise ValueError(f"start has no offset; write it like {self.start.isoformat()}+09:00, or state timezone")
+        return self
+
+    @property
+    def start_s(self) -> float | None:
+        """Seconds since 1970-01-01 UTC of `start`, which is in `timezone` where it has no offset of its own."""
+        if self.start is None:
+            return None
+        zone = ZoneInfo(self.timezone) if self.timezone else None
+        return (self.start if self.start.tzinfo else self.start.replace(tzinfo=zone)).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class FrameClock:
+    """What people know of the frames' clock and the files do not say; as the fields of `Manifest` of these names."""
+
+    clock_offset_s: float = 0.0
+    timezone: str | None = None
+    start: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +134,7 @@ class Survey:
         camera: the camera as stated.
         clock_offset_s: seconds to add to the frames' clock to get the track's.
         timezone: IANA name for picture times that state no offset.
+        start_s: when the first video that does not say so began, seconds since 1970-01-01 UTC.
         previous: the last survey's GeoPackage.
         where: the manifest or folder, for messages.
     """
@@ -122,6 +148,7 @@ class Survey:
     roads: Path | None = None
     clock_offset_s: float = 0.0
     timezone: str | None = None
+    start_s: float | None = None
     previous: Path | None = None
 
 
@@ -147,6 +174,7 @@ def load_survey(folder: Path) -> Survey:
         camera=manifest.camera,
         clock_offset_s=manifest.clock_offset_s,
         timezone=manifest.timezone,
+        start_s=manifest.start_s,
         previous=_under(base, manifest.previous),
         where=path,
     )
@@ -161,6 +189,7 @@ def survey_from_parts(
     roads: Path | None = None,
     previous: Path | None = None,
     name: str | None = None,
+    clock: FrameClock | None = None,
 ) -> Survey:
     """A survey without a manifest, from paths and the camera's figures.
 
@@ -171,6 +200,7 @@ def survey_from_parts(
         roads: a roads file.
         previous: the last survey's GeoPackage.
         name: what to call it; the first frames' folder by default.
+        clock: what is known of the frames' clock.
 
     Raises:
         SurveyError: as for `load_survey`.
@@ -180,7 +210,7 @@ def survey_from_parts(
         raise SurveyError("no frames were given", remedy="Name a folder of pictures or a video")
     stated = {key: value for key, value in camera.items() if value is not None}
     fields = {"name": name or found[0].resolve().name, "frames": found, "camera": stated}
-    manifest = _validated(fields, found[0])
+    manifest = _validated(fields | asdict(clock or FrameClock()), found[0])
     return _with_files(
         Survey(
             name=manifest.name,
@@ -188,6 +218,9 @@ def survey_from_parts(
             track=track,
             roads=roads,
             camera=manifest.camera,
+            clock_offset_s=manifest.clock_offset_s,
+            timezone=manifest.timezone,
+            start_s=manifest.start_s,
             previous=previous,
             where=found[0],
         )
@@ -268,6 +301,8 @@ def _survey_error(error: ValidationError, path: Path) -> SurveyError:
     message = first["msg"].removeprefix("Value error, ")
     if "hfov_deg" in message:
         return SurveyError(message, where=path, remedy=VIEW_REMEDY)
+    if not key:
+        return SurveyError(message, where=path)
     return SurveyError(f"{key}: {message[:1].lower()}{message[1:]}", where=path)
 
 

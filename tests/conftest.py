@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ settings.register_profile("house", deadline=None, derandomize=True, suppress_hea
 settings.load_profile("house")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+# What tests of several folders share (`filming`): pytest's importlib mode adds no paths.
+sys.path.append(str(Path(__file__).parent))
 
 
 def _shared_data() -> Path | None:

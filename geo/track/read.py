@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 from geo.errors import TrackError
 from geo.track.exif import PICTURE_SUFFIXES, fixes_from_photos
 from geo.track.fixes import Fixes
+from geo.track.gopro import read_gopro
 from geo.track.gpx import read_gpx
 from geo.track.nmea import read_nmea
 from geo.track.table import read_table
 
 _HEAD: Final = 4096
 _TALKERS: Final = (b"$GP", b"$GN", b"$GL", b"$GA", b"$GB", b"$GQ", b"$QZ", b"$BD")
-_KINDS: Final = "Give a GPX, CSV or NMEA file, or pictures with EXIF GPS"
+_KINDS: Final = "Give a GPX, CSV or NMEA file, a GoPro's video, or pictures with EXIF GPS"
 _SUFFIXES: Final[dict[str, Callable[[Path], Fixes]]] = {
     ".gpx": read_gpx,
     ".csv": read_table,
@@ -24,7 +25,7 @@ _SUFFIXES: Final[dict[str, Callable[[Path], Fixes]]] = {
 
 
 def read_fixes(path: Path, timezone: ZoneInfo | None = None) -> Fixes:
-    """The fixes of a position log: GPX, CSV, NMEA 0183, a picture, or a folder of pictures.
+    """The fixes of a position log: GPX, CSV, NMEA 0183, a GoPro's video, a picture, or a folder of pictures.
 
     What the file holds counts for more than its name: an NMEA log called ``.txt`` or ``.csv`` is read as what it is.
 
@@ -51,8 +52,7 @@ def read_fixes(path: Path, timezone: ZoneInfo | None = None) -> Fixes:
 
 def _reader(suffix: str, head: bytes, path: Path) -> Callable[[Path], Fixes]:
     if head[4:8] == b"ftyp":
-        remedy = "Export its telemetry as GPX (gopro2gpx, or ExifTool with -ee) and name that as the track"
-        raise TrackError("positions inside a video cannot be read", where=path, remedy=remedy)
+        return read_gopro
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     # A logger may put its own time before each sentence, so NMEA is looked for anywhere in the first lines.
     if any(talker in head for talker in _TALKERS) and not text.startswith(b"<"):

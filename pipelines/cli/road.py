@@ -15,7 +15,7 @@ from pipelines.executor import READERS
 from pipelines.params import RoadParams
 from pipelines.road.job import Job, run_road
 from pipelines.road.publish import Published, Results
-from pipelines.survey import Survey, load_survey, survey_from_parts
+from pipelines.survey import FrameClock, Survey, load_survey, survey_from_parts
 
 __all__ = ["road"]
 
@@ -33,15 +33,19 @@ class _Parts:
     previous: Path | None
     camera_height: float | None
     hfov: float | None
+    clock: FrameClock
 
 
 @click.command()
 @click.argument("survey_dir", required=False, type=_PATH)
 @click.option("--out", required=True, type=_PATH, help="Folder for the results.")
 @click.option("--frames", multiple=True, type=_PATH, help="Folder of pictures or a video, without a manifest.")
-@click.option("--track", type=_PATH, help="GPX, CSV or NMEA; not needed where the frames carry GPS.")
+@click.option("--track", type=_PATH, help="GPX, CSV, NMEA or a GoPro's MP4; not needed where the frames carry GPS.")
 @click.option("--camera-height", type=float, help="Lens above the road, m.")
 @click.option("--hfov", type=float, help="The camera's horizontal field of view, degrees.")
+@click.option("--timezone", help="Of picture times that state no offset, as Asia/Tokyo.")
+@click.option("--start", help="When a video began that does not say so itself, as 2026-04-21T10:12:05+09:00.")
+@click.option("--clock-offset", type=float, default=0.0, help="Seconds to add to the frames' clock.")
 @click.option("--roads", type=_PATH, help="Road centre lines: GeoPackage, GeoJSON or an OpenStreetMap extract.")
 @click.option("--previous", type=_PATH, help="The road.gpkg of the last survey, to see what is new, worse or gone.")
 @click.option("--model", default="road", show_default=True, help="A task, or a folder with a model card.")
@@ -56,6 +60,9 @@ def road(  # noqa: PLR0913, PLR0917 - one argument per option
     track: Path | None,
     camera_height: float | None,
     hfov: float | None,
+    timezone: str | None,
+    start: str | None,
+    clock_offset: float,
     roads: Path | None,
     previous: Path | None,
     model: str,
@@ -68,7 +75,8 @@ def road(  # noqa: PLR0913, PLR0917 - one argument per option
 
     SURVEY_DIR is a folder with survey.yaml; or name the parts with --frames, --track, --camera-height and --hfov.
     """
-    survey = _survey(survey_dir, _Parts(frames, track, roads, previous, camera_height, hfov))
+    clock = FrameClock(clock_offset, timezone, start)
+    survey = _survey(survey_dir, _Parts(frames, track, roads, previous, camera_height, hfov, clock))
     knobs = RoadParams.read(params)
     with (
         open_detector(model, backend) as detector,
@@ -87,11 +95,16 @@ def _survey(survey_dir: Path | None, parts: _Parts) -> Survey:
             raise SurveyError("no survey is named", remedy="Name a folder with survey.yaml, or --frames and --track")
         camera = {"height_m": parts.camera_height, "hfov_deg": parts.hfov}
         return survey_from_parts(
-            parts.frames, camera=camera, track=parts.track, roads=parts.roads, previous=parts.previous
+            parts.frames,
+            camera=camera,
+            track=parts.track,
+            roads=parts.roads,
+            previous=parts.previous,
+            clock=parts.clock,
         )
-    if parts.frames or parts.camera_height is not None or parts.hfov is not None:
+    if parts.frames or parts.camera_height is not None or parts.hfov is not None or parts.clock != FrameClock():
         raise SurveyError(
-            "a survey folder and --frames, --camera-height or --hfov were both given",
+            "a survey folder and --frames, or what describes them, were both given",
             where=survey_dir,
             remedy="Write them into survey.yaml, or leave the folder out",
         )

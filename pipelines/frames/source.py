@@ -1,5 +1,6 @@
 """The frames of a drive as one list, wherever they are, and reading them ahead of whoever looks at them."""
 
+import math
 import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,6 +45,11 @@ class FrameSource:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    @property
+    def clock_sd_s(self) -> float:
+        """How well the frames' times are known, s: those of the worst video; pictures are taken to be exact."""
+        return max((index.clock.sd_s for index in self._videos.values()), default=0.0)
 
     def __enter__(self) -> Self:
         return self
@@ -99,15 +105,19 @@ class FrameSource:
             return self._readers[path]
 
 
-def open_frames(paths: Path | Iterable[Path], picture_times: PictureTimes | None = None) -> FrameSource:
+def open_frames(
+    paths: Path | Iterable[Path], picture_times: PictureTimes | None = None, video_start_s: float = math.nan
+) -> FrameSource:
     """List the frames in folders, pictures and videos.
 
     Files in a folder count by suffix, at any depth, and are ordered as people number them (`f2` before `f10`); what
-    is neither picture nor video is passed over. Videos carry the time their container states.
+    is neither picture nor video is passed over. Videos carry the time that their telemetry or container states.
 
     Args:
         paths: a folder, a picture, a video, or several of them, kept in the order given.
         picture_times: tells when pictures were taken; without it their time is nan.
+        video_start_s: when the first video that states no time began, seconds since 1970-01-01 UTC. The next ones
+            that state none follow it without a gap, as chapters of a recording do.
 
     Raises:
         SurveyError: a path is absent, or there is not one frame in all of them.
@@ -122,11 +132,15 @@ def open_frames(paths: Path | Iterable[Path], picture_times: PictureTimes | None
             frames.append(Frame(name, path))
             continue
         try:
-            videos[path] = index_video(path)
+            index = index_video(path)
         except BadFrame as error:
             refused.append(error)
-        else:
-            frames.extend(_video_frames(name, videos[path]))
+            continue
+        if math.isnan(index.created_s):
+            index = index.beginning(video_start_s)
+            video_start_s += index.length_s
+        videos[path] = index
+        frames.extend(_video_frames(name, index))
     if not frames and not refused:
         suffixes = " ".join(PICTURE_SUFFIXES + VIDEO_SUFFIXES)
         where = ", ".join(str(place) for place in places) or None
@@ -152,9 +166,9 @@ def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
 
 
 def _video_frames(name: str, index: VideoIndex) -> Iterator[Frame]:
-    for number in range(len(index)):
-        offset = index.offset_s(number)
-        yield Frame(f"{name}#{number:06d}", index.path, number, index.created_s + offset, offset)
+    times = index.clock.at(np.array(index.pts) * index.time_base_s).tolist()
+    for number, t_s in enumerate(times):
+        yield Frame(f"{name}#{number:06d}", index.path, number, t_s, index.offset_s(number))
 
 
 def _timed(frames: list[Frame], videos: dict[Path, VideoIndex], picture_times: PictureTimes | None) -> list[Frame]:

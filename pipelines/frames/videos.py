@@ -3,7 +3,7 @@
 import math
 import threading
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -12,9 +12,10 @@ from typing import Any, Self
 import av
 import numpy as np
 
+from geo.track import VideoClock, video_clock
 from pipelines.frames.types import BadFrame, Picture
 
-__all__ = ["VIDEO_SUFFIXES", "VideoIndex", "VideoReader", "index_video"]
+__all__ = ["HEADER_CLOCK_SD_S", "VIDEO_SUFFIXES", "VideoIndex", "VideoReader", "index_video"]
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v")
 _FORMAT = "mp4"
@@ -22,6 +23,15 @@ _FORMAT = "mp4"
 
 _EPOCH_UNSET_S = 86400.0 * 365
 """A creation time before 1971 is a clock that was never set: 1904 and 1970 are the containers' zeros."""
+
+_HALF_SECOND_S = 0.5
+"""Containers state whole seconds and cut off the rest: what is meant lies half a second later, give or take."""
+
+HEADER_CLOCK_SD_S = 1 / math.sqrt(12)
+"""Standard deviation of the second that is cut off: it is uniform between 0 and 1."""
+
+_ANDROID = "com.android.version"
+"""Android's own writer states this, and as creation time the moment it finished the file, not began it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +43,43 @@ class VideoIndex:
         pts: presentation times in `time_base_s`, increasing, one per frame.
         key_numbers: numbers of the frames that decoding can start from.
         time_base_s: seconds per unit of `pts`.
-        created_s: seconds since 1970-01-01 UTC of the first frame, as the container says; nan where it does not.
+        clock: UTC of the video's time, by its telemetry or as the container says; nan where neither does.
     """
 
     path: Path
     pts: tuple[int, ...]
     key_numbers: tuple[int, ...]
     time_base_s: float
-    created_s: float
+    clock: VideoClock
 
     def __len__(self) -> int:
         return len(self.pts)
 
+    @property
+    def created_s(self) -> float:
+        """Seconds since 1970-01-01 UTC of the first frame; nan where nothing says so."""
+        return float(self.clock.at(self.pts[0] * self.time_base_s))
+
+    @property
+    def length_s(self) -> float:
+        """Seconds from the first frame to the end of the last, which stays as long as those before it on average."""
+        return self.offset_s(len(self) - 1) * len(self) / max(len(self) - 1, 1)
+
     def offset_s(self, number: int) -> float:
-        """Seconds from the first frame to frame `number`."""
+        """Seconds of video from the first frame to frame `number`."""
         return (self.pts[number] - self.pts[0]) * self.time_base_s
+
+    def beginning(self, t_s: float) -> Self:
+        """The same video, its first frame taken at `t_s`, which is known to the second."""
+        zero_s = t_s - self.pts[0] * self.time_base_s
+        return replace(self, clock=VideoClock(zero_s, sd_s=HEADER_CLOCK_SD_S))
 
 
 def index_video(path: Path) -> VideoIndex:
-    """Count a video's frames without decoding them.
+    """Count a video's frames without decoding them, and find out when they were taken.
+
+    A GoPro's telemetry tells best. Without it the container's creation time is taken as UTC, as the format defines; a
+    camera that writes its local time there is off by whole quarter hours, which the survey's preflight notices.
 
     Raises:
         BadFrame: the file is empty, no MP4 or MOV, cut short before its index, or without pictures.
@@ -66,11 +94,11 @@ def index_video(path: Path) -> VideoIndex:
         if not found:
             raise BadFrame("not_a_video", "the video holds no frames", path)
         keys = tuple(number for number, (_, is_key) in enumerate(found) if is_key)
-        stated = stream.metadata.get("creation_time") or container.metadata.get("creation_time")
-        precise = container.metadata.get("com.apple.quicktime.creationdate")
-        return VideoIndex(
-            path, tuple(pts for pts, _ in found), keys, float(stream.time_base), _utc_s(precise or stated)
+        clock = video_clock(path) if container.streams.data else None
+        index = VideoIndex(
+            path, tuple(pts for pts, _ in found), keys, float(stream.time_base), clock or VideoClock(math.nan)
         )
+        return index if clock else index.beginning(_stated_s(container, stream, index.length_s))
 
 
 class VideoReader:
@@ -164,11 +192,19 @@ def _upright(frame: Any) -> Picture:
     return np.ascontiguousarray(np.rot90(rgb, turns))
 
 
+def _stated_s(container: Any, stream: Any, length_s: float) -> float:
+    """When the first frame was taken, as the container says; nan where it does not."""
+    apple = _utc_s(container.metadata.get("com.apple.quicktime.creationdate"))
+    if math.isfinite(apple):
+        return apple + _HALF_SECOND_S
+    stated = _utc_s(stream.metadata.get("creation_time") or container.metadata.get("creation_time"))
+    ended = _ANDROID in container.metadata
+    return stated + _HALF_SECOND_S - (length_s if ended else 0.0)
+
+
 def _utc_s(stated: str | None) -> float:
-    if stated is None:
-        return math.nan
     try:
-        moment = datetime.fromisoformat(stated)
+        moment = datetime.fromisoformat(stated or "")
     except ValueError:
         return math.nan
     seconds = moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()

@@ -4,6 +4,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from filming import Film, Ride, device, gps9, grey, write_film
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -82,10 +83,53 @@ def test_video_frames_are_found_by_number_forwards_and_backwards(tmp_path):
 
 def test_a_videos_clock_gives_each_frame_its_time(tmp_path):
     write_video(tmp_path / "drive.mov", n=11, creation_time="2024-05-01T01:02:03Z")
-    frames = open_frames(tmp_path).frames
-    assert frames[0].t_s == 1714525323.0
-    assert frames[10].t_s == pytest.approx(1714525324.0)
+    source = open_frames(tmp_path)
+    frames = source.frames
+    # The header cuts the second off: the middle of what it may mean, and how far that may be off.
+    assert frames[0].t_s == 1714525323.5
+    assert source.clock_sd_s == pytest.approx(np.random.default_rng(1).uniform(size=100_000).std(), rel=0.01)
+    assert frames[10].t_s == pytest.approx(1714525324.5)
     assert frames[10].offset_s == pytest.approx(1.0)
+
+
+def test_frames_shown_at_uneven_times_are_timed_one_by_one(tmp_path):
+    shown = [0.0, 0.033, 0.07, 0.4, 0.433, 2.0]
+    write_film(tmp_path / "a.mp4", grey(6), shown, Film(metadata={"creation_time": "2024-05-01T01:02:03Z"}))
+    frames = open_frames(tmp_path / "a.mp4").frames
+    assert [frame.t_s - 1714525323.5 for frame in frames] == pytest.approx(shown, abs=1e-3)
+
+
+def test_a_time_zone_that_apple_states_goes_before_the_header(tmp_path):
+    stated = {"creation_time": "2024-05-01T02:00:00Z", "com.apple.quicktime.creationdate": "2024-05-01T10:02:03+0900"}
+    write_film(tmp_path / "a.mov", grey(2), [0.0, 0.1], Film(metadata=stated))
+    assert open_frames(tmp_path / "a.mov").frames[0].t_s == 1714525323.5
+
+
+def test_android_states_when_it_finished_a_video(tmp_path):
+    stated = {"creation_time": "2024-05-01T01:02:03Z", "com.android.version": "14"}
+    write_film(tmp_path / "a.mp4", grey(21), np.arange(21).tolist(), Film(metadata=stated))
+    frames = open_frames(tmp_path / "a.mp4").frames
+    assert frames[0].t_s == pytest.approx(1714525323.5 - 21)
+    assert frames[20].t_s == pytest.approx(1714525323.5 - 1)
+
+
+def test_a_gopros_frames_are_on_the_clock_of_its_receiver_whatever_the_header_says(tmp_path):
+    t_s = 1714525323.25 + np.arange(30) / 10
+    fixes = Ride(t_s, np.full(30, 36.0), np.full(30, 140.0), np.full(30, 5.0))
+    payloads = [(float(k), device(gps9(fixes.part(slice(10 * k, 10 * k + 10))))) for k in range(3)]
+    film = Film(payloads, {"creation_time": "2024-05-01T10:02:03Z"})
+    write_film(tmp_path / "GX010001.MP4", grey(31), (np.arange(31) / 10).tolist(), film)
+    source = open_frames(tmp_path / "GX010001.MP4")
+    assert [frame.t_s for frame in source.frames[::10]] == pytest.approx([t_s[0] + k for k in range(4)], abs=2e-3)
+    assert 0 < source.clock_sd_s < 0.28
+
+
+def test_videos_that_state_no_time_begin_when_told_and_follow_one_another(tmp_path):
+    for name in ("1.mp4", "2.mp4"):
+        write_film(tmp_path / name, grey(11), (np.arange(11) / 10).tolist())
+    assert np.isnan([frame.t_s for frame in open_frames(tmp_path).frames]).all()
+    times = [frame.t_s for frame in open_frames(tmp_path, video_start_s=1000.0).frames]
+    assert times == pytest.approx([1000 + k / 10 for k in range(22)], abs=1e-3)
 
 
 def test_a_clock_that_was_never_set_is_no_time(tmp_path):
