@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from training.average import RunningAverage
 from training.batches import Album, Batch, epoch_batches
 from training.errors import RunError
-from training.loss import LabelledClassLoss
+from training.loss import Family, LabelledClassLoss
 from training.machine import Machine, look_around
 from training.network import build_network, start_from
 from training.recipe import Recipe, Stage
@@ -115,6 +115,10 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def _epoch(run: Run, album: Album, loss: LabelledClassLoss, index: int, epoch: int) -> dict[str, object]:
     stage = run.recipe.stages[index]
     per_epoch = math.ceil(stage.crops / run.recipe.batch)
+    loss.families = [
+        Family(run.recipe.classes.index(whole), tuple(run.recipe.classes.index(kind) for kind in kinds))
+        for whole, kinds in stage.kinds.items()
+    ]
     began, seen, sums = time.perf_counter(), 0, torch.zeros(3)
     for number, batch in enumerate(epoch_batches(album, run.recipe, index, epoch)):
         rate = _rate(stage, (epoch * per_epoch + number) / (stage.epochs * per_epoch))
@@ -160,9 +164,12 @@ def _float(raw: Any) -> Any:
 
 
 def _fingerprint(recipe: Recipe, stages: int) -> str:
-    """What the first `stages` stages of a recipe amount to: stages still to come may change between two starts."""
+    """What the first `stages` stages of a recipe amount to: stages still to come may change between two starts.
+
+    What is left at its default does not count, so that a checkpoint outlives a new field of the recipe.
+    """
     part = recipe.model_copy(update={"stages": recipe.stages[:stages]})
-    return hashlib.sha256(part.model_dump_json(exclude={"card"}).encode()).hexdigest()
+    return hashlib.sha256(part.model_dump_json(exclude={"card"}, exclude_defaults=True).encode()).hexdigest()
 
 
 def _stages_begun(recipe: Recipe, done: int) -> int:

@@ -14,7 +14,7 @@ from training.errors import RecipeError, RunError  # noqa: E402
 from training.evaluate import judge_all  # noqa: E402
 from training.export import export_onnx  # noqa: E402
 from training.fit import CHECKPOINT, LOG, fit, load_checkpoint  # noqa: E402
-from training.loss import LabelledClassLoss  # noqa: E402
+from training.loss import Family, LabelledClassLoss  # noqa: E402
 from training.machine import look_around  # noqa: E402
 from training.network import build_network, start_from  # noqa: E402
 from training.publish import ExportRequest, publish  # noqa: E402
@@ -102,9 +102,9 @@ def run(sets, base, tmp_path_factory):
     return out
 
 
-def loss_of(labelled, scores):
+def loss_of(labelled, scores, families=()):
     network = build_network("yolo11n", 2)
-    loss = LabelledClassLoss(network)
+    loss = LabelledClassLoss(network, families)
     feats = [torch.zeros(2, 1, 64 // stride, 64 // stride) for stride in (8, 16, 32)]
     anchors = sum(one.shape[2] * one.shape[3] for one in feats)
     torch.manual_seed(3)
@@ -131,6 +131,34 @@ def test_an_unlabelled_class_gets_no_gradient_and_the_others_all_of_it():
     assert both.abs().min() > 0
     assert (partly[0, 1] == 0).all() and (partly[1, 0] == 0).all()
     assert torch.equal(partly[0, 0], both[0, 0]) and torch.equal(partly[1, 1], both[1, 1])
+
+
+def anchors_within(x1, y1, x2, y2, side=64):
+    """Bool (anchors,): whose middle lies in that part of a square picture, in the order of the network's output."""
+    middles = []
+    for stride in (8, 16, 32):
+        at = (torch.arange(side // stride) + 0.5) * stride / side
+        y, x = torch.meshgrid(at, at, indexing="ij")
+        middles.append(torch.stack([x.flatten(), y.flatten()], dim=1))
+    x, y = torch.cat(middles).T
+    return (x >= x1) & (x <= x2) & (y >= y1) & (y <= y2)
+
+
+def test_outside_the_boxes_of_untyped_cracks_there_is_no_typed_one_either():
+    known = [[True, False], [False, False]]
+    plain, more = (loss_of(known, random_scores, families) for families in ((), (Family(0, (1,)),)))
+    box = anchors_within(0.3, 0.3, 0.7, 0.7)
+    assert (plain[0, 1] == 0).all()
+    assert (more[0, 1, box] == 0).all() and (more[0, 1, ~box] != 0).all()
+    assert (more[1] == 0).all()
+    assert torch.equal(more[0, 0], plain[0, 0])
+
+
+def test_outside_the_boxes_of_typed_cracks_there_is_no_untyped_one_either():
+    grad = loss_of([[True, False], [True, False]], random_scores, (Family(1, (0,)),))
+    box = anchors_within(0.3, 0.3, 0.7, 0.7)
+    assert (grad[0, 1, box] == 0).all() and (grad[0, 1, ~box] != 0).all()
+    assert (grad[1, 1] != 0).all()
 
 
 def test_all_but_the_naming_layer_starts_from_the_base(base):
