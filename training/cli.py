@@ -20,7 +20,8 @@ from training.judge import rounded
 from training.prepare import summarise
 from training.publish import ExportRequest, publish
 from training.recipe import Recipe, read_recipe
-from training.sources.catalogue import read_catalogue
+from training.sources.catalogue import read_catalogue, read_mirror
+from training.sources.licences import refuse_unshippable
 from training.sources.samples import Sample, Sets
 
 __all__ = ["evaluate", "export", "prepare", "train"]
@@ -36,9 +37,10 @@ def with_sets(verb: Callable[..., None]) -> Callable[..., None]:
 
     @click.option("--data", type=FOLDER, required=True, help="Directory that the catalogue's paths are below.")
     @click.option("--catalogue", type=FILE, default=None, help="Data sets of your own, added to the built-in.")
+    @click.option("--mirror", type=FOLDER, default=None, help="Read sets that --data lacks from here, in place.")
     @wraps(verb)
-    def with_one_argument(data: Path, catalogue: Path | None, **others: object) -> None:
-        verb(sets=Sets(read_catalogue(catalogue), data), **others)
+    def with_one_argument(data: Path, catalogue: Path | None, mirror: Path | None, **others: object) -> None:
+        verb(sets=Sets(read_catalogue(catalogue), data, mirror or read_mirror(catalogue)), **others)
 
     return with_one_argument
 
@@ -49,7 +51,7 @@ def with_sets(verb: Callable[..., None]) -> Callable[..., None]:
 @with_json
 @with_sets
 def prepare(task: str, recipe: str | None, json_path: Path | None, sets: Sets) -> None:
-    """Check the data sets that TASK's recipe wants: present, readable, what they label, no picture on both sides."""
+    """Check the data sets that TASK's recipe wants: present, readable, what they label, no place on both sides."""
     summary = summarise(read_recipe(recipe or task), sets)
     click.echo(json.dumps(summary, indent=2, ensure_ascii=False))
     if json_path is not None:
@@ -77,15 +79,19 @@ def train(task: str, base: Path, out: Path, recipe: str | None, sets: Sets) -> N
 @click.argument("task")
 @click.option("--run", type=FOLDER, required=True, help="The run's folder, as given to `train --out`.")
 @click.option("--out", type=FOLDER, required=True, help="The model's folder: model.onnx and card.yaml.")
+@click.option("--private", is_flag=True, help="Allow data whose licence keeps the weights in the house.")
 @with_recipe
 @with_sets
-def export(task: str, run: Path, out: Path, recipe: str | None, sets: Sets) -> None:
+def export(task: str, run: Path, out: Path, private: bool, recipe: str | None, sets: Sets) -> None:
     """Write a run's averaged weights as ONNX, choose thresholds on validation pictures, and write the card."""
+    what = read_recipe(recipe or task)
+    if not private:
+        refuse_unshippable((name, sets.source(name)) for stage in what.stages for name in stage.sources)
     with needing_torch():
         from training.export import export_onnx  # noqa: PLC0415
         from training.fit import CHECKPOINT, load_checkpoint  # noqa: PLC0415
 
-    what, checkpoint = read_recipe(recipe or task), run / CHECKPOINT
+    checkpoint = run / CHECKPOINT
     content = load_checkpoint(checkpoint)
     request = ExportRequest(
         checkpoint=checkpoint,

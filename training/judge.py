@@ -55,7 +55,7 @@ def look(detector: Detector, samples: Sequence[Sample], progress: Progress | Non
         found.append(boxes)
         if progress is not None:
             progress(len(found), len(samples))
-    truths = [Truth(one.xyxy, one.class_id, one.labelled) for one in samples]
+    truths = [Truth(one.xyxy, one.class_id, one.labelled, one.ignored) for one in samples]
     return Judged(list(samples), truths, found)
 
 

@@ -2,40 +2,65 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from training.errors import SourceError
 from training.recipe import Recipe
 from training.sources.catalogue import Source
+from training.sources.licences import why_not
+from training.sources.places import unplaced
 from training.sources.samples import Sample, Sets
 
-__all__ = ["summarise"]
+__all__ = ["refuse_shared_places", "summarise"]
+
+NOTES = "notes"
 
 
 def summarise(recipe: Recipe, sets: Sets) -> dict[str, Any]:
     """What each data set of a recipe holds: pictures, boxes a class, pictures that label each class, known faults.
 
+    The entry `notes` has a line for each thing that is no fault but should be known: a class without a box, a set whose
+    places nobody can tell, a licence that keeps the weights in the house.
+
     Raises:
-        SourceError: when one is absent or unreadable, or a picture is both learned from and judged by.
+        SourceError: when one is absent or unreadable, or a picture or a place is both learned from and judged by.
     """
     shares = {name: share.split for stage in recipe.stages for name, share in stage.sources.items()}
     judged_by = recipe.card.validation if recipe.card else ()
-    wanted = [*shares.items(), *((name, "val") for name in judged_by)]
-    pictures = {(name, split): sets.samples(name, split, recipe.classes) for name, split in wanted}
-    learned = [one for (name, split), some in pictures.items() if split != "val" for one in some]
-    _refuse_leaks(learned, [one for (_, split), some in pictures.items() if split == "val" for one in some])
-    return {
-        f"{name}/{split}": _describe(samples, recipe.classes, sets.source(name))
-        for (name, split), samples in pictures.items()
+    learned = {name: sets.samples(name, split, recipe.classes) for name, split in shares.items()}
+    judged = {name: sets.samples(name, "val", recipe.classes) for name in judged_by}
+    _refuse_leaks(_all(learned), _all(judged))
+    refuse_shared_places(_all(learned), _all(judged))
+    parts = [((name, shares[name]), some) for name, some in learned.items()]
+    parts += [((name, "val"), some) for name, some in judged.items()]
+    summary = {
+        f"{name}/{split}": _describe(samples, recipe.classes, sets.source(name)) for (name, split), samples in parts
     }
+    return {**summary, NOTES: _notes(recipe, sets, summary, learned)}
+
+
+def refuse_shared_places(learned: Iterable[Sample], judged: Iterable[Sample]) -> None:
+    """Refuse a split that has a place on both sides: a model that saw a road in training knows it in validation.
+
+    Raises:
+        SourceError: naming the place and a picture of each side.
+    """
+    known = {one.place: one.picture for one in learned if one.place}
+    for one in judged:
+        twin = known.get(one.place)
+        if twin is not None:
+            remedy = "Split by place: `divide` or `without` in the catalogue keeps a place on one side."
+            what = f"the place {one.place} is in training data too ({twin})"
+            raise SourceError(what, where=one.picture, remedy=remedy)
 
 
 def _describe(samples: Sequence[Sample], classes: Sequence[str], source: Source) -> dict[str, Any]:
     boxes = Counter(int(class_id) for one in samples for class_id in one.class_id)
     return {
         "pictures": len(samples),
+        "places": len({one.place for one in samples if one.place}),
         "licence": source.licence,
         "boxes": {name: boxes[class_id] for class_id, name in enumerate(classes)},
         "pictures_labelling": {
@@ -43,6 +68,30 @@ def _describe(samples: Sequence[Sample], classes: Sequence[str], source: Source)
         },
         "faults": list(source.faults),
     }
+
+
+def _notes(
+    recipe: Recipe, sets: Sets, summary: Mapping[str, Any], learned: Mapping[str, Sequence[Sample]]
+) -> list[str]:
+    notes = [
+        f"{part}: no box of {name}, which the set labels"
+        for part, one in summary.items()
+        for name, n in one["boxes"].items()
+        if n == 0 and one["pictures_labelling"][name]
+    ]
+    taught = {int(class_id) for one in _all(learned) for class_id in one.class_id}
+    notes += [f"no picture that is learned from shows {n}" for i, n in enumerate(recipe.classes) if i not in taught]
+    used = {part.rpartition("/")[0]: sets.source(part.rpartition("/")[0]) for part in summary}
+    notes += [
+        f"{name}: its entry tells no places, so nobody can say whether its split is clean"
+        for name in unplaced(used.items())
+    ]
+    reasons = {name: why_not(sets.source(name).licence, sets.source(name).may_ship) for name in learned}
+    return notes + [f"{name}: weights may not be given away: {why}" for name, why in reasons.items() if why]
+
+
+def _all(parts: Mapping[str, Sequence[Sample]]) -> list[Sample]:
+    return [one for some in parts.values() for one in some]
 
 
 def _refuse_leaks(learned: Iterable[Sample], judged: Iterable[Sample]) -> None:

@@ -81,8 +81,8 @@ def test_a_picture_without_annotation_is_not_taken_for_an_empty_one(tmp_path):
 def test_absence_teaches_nothing_where_the_data_set_is_known_to_have_gaps(tmp_path):
     source = read_catalogue()["dnit"]
     split = tmp_path / source.path / "train"
-    write_yolo(split, "a_cracked", ["0 0.5 0.5 0.2 0.2", "1 0.1 0.5 0.1 0.1"])
-    write_yolo(split, "b_pothole_alone", ["1 0.1 0.5 0.1 0.1"])
+    write_yolo(split, "1_RS_1_1RS1_5", ["0 0.5 0.5 0.2 0.2", "1 0.1 0.5 0.1 0.1"])
+    write_yolo(split, "2_RS_1_1RS1_10", ["1 0.1 0.5 0.1 0.1"])
     cracked, alone = load_samples("dnit", source, tmp_path, "train", ROAD)
     assert cracked.labelled.tolist() == [False, False, False, True, True]
     assert alone.labelled.tolist() == [False, False, False, True, False]
@@ -114,7 +114,7 @@ def test_a_city_adds_its_own_and_faults_are_named(tmp_path):
     own.write_text("our_city: " + entry.replace("LAYOUT", "yolo"), encoding="utf-8")
     known = read_catalogue(own)
     assert known["our_city"].title == "Ours" and "dnit" in known
-    own.write_text("our_city: " + entry.replace("LAYOUT", "coco"), encoding="utf-8")
+    own.write_text("our_city: " + entry.replace("LAYOUT", "cocoa"), encoding="utf-8")
     with pytest.raises(SourceError, match="our_city: layout"):
         read_catalogue(own)
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from training.cli import evaluate, export, prepare, train
-from training.errors import RecipeError, RunError, SourceError
+from training.errors import LicenceError, RecipeError, RunError, SourceError
 
 RECIPE = """
 task: road
@@ -59,6 +59,31 @@ def test_prepare_counts_what_is_there_and_repeats_known_faults(arguments, tmp_pa
     assert summary["ours/train"]["boxes"] == {"D40": 1, "crack": 0}
     assert summary["ours/train"]["pictures_labelling"] == {"D40": 1, "crack": 0}
     assert summary["ours/val"]["faults"] == ["a little small"]
+    assert "no picture that is learned from shows crack" in summary["notes"]
+    assert any(note.startswith("ours: its entry tells no places") for note in summary["notes"])
+
+
+def test_prepare_notes_a_class_without_a_box(arguments, tmp_path):
+    (tmp_path / "ours/val/labels/a.txt").unlink()
+    result = call(prepare, *arguments, "--recipe", tmp_path / "recipe.yaml")
+    assert "ours/val: no box of D40, which the set labels" in json.loads(result.output)["notes"]
+
+
+def test_prepare_refuses_a_place_on_both_sides(arguments, tmp_path):
+    placed = CATALOGUE.replace("path: ours", "path: ours, place: '^(.)'")
+    (tmp_path / "catalogue.yaml").write_text(placed, encoding="utf-8")
+    with pytest.raises(SourceError, match="the place ours/a is in training data too"):
+        call(prepare, *arguments, "--recipe", tmp_path / "recipe.yaml")
+
+
+def test_export_refuses_a_licence_that_keeps_weights_in_the_house(arguments, tmp_path):
+    (tmp_path / "catalogue.yaml").write_text(CATALOGUE.replace("CC0-1.0", "CC BY-NC 4.0"), encoding="utf-8")
+    by_recipe = [*arguments, "--recipe", tmp_path / "recipe.yaml", "--run", tmp_path / "none", "--out", tmp_path / "m"]
+    with pytest.raises(LicenceError, match="weights taught on ours may not be given away"):
+        call(export, *by_recipe)
+    pytest.importorskip("torch", reason="torch is not installed")
+    with pytest.raises(RunError, match="michisora train"):
+        call(export, *by_recipe, "--private")
 
 
 def test_prepare_refuses_a_picture_on_both_sides(arguments, tmp_path):

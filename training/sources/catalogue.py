@@ -1,36 +1,156 @@
 """The catalogue: which data sets there are, under which licence, in which layout, and what they leave unlabelled."""
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.resources import files
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from training.errors import SourceError
 
-__all__ = ["Source", "find_source", "read_catalogue"]
+__all__ = [
+    "Archive",
+    "Division",
+    "LayoutName",
+    "PictureTable",
+    "Source",
+    "find_source",
+    "read_catalogue",
+    "read_mirror",
+]
+
+MIRROR = "mirror"
+LayoutName = Literal[
+    "yolo",
+    "voc",
+    "masks",
+    "dnit",
+    "coco",
+    "deepforest_csv",
+    "deepforest_xml",
+    "mot",
+    "visdrone",
+    "crowdhuman",
+    "vistas",
+]
 
 
-class Source(BaseModel):
-    """One data set as `catalogue.yaml` describes it (the fields are explained at its top)."""
+def _below(path: Path) -> Path:
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError("the path must lie below the data directory")
+    return path
 
+
+def _pattern(text: str) -> str:
+    try:
+        groups = re.compile(text).groups
+    except re.error as error:
+        raise ValueError(f"no regular expression ({error})") from error
+    if groups == 0:
+        raise ValueError("the pattern needs a group in parentheses: what it matches is the place")
+    return text
+
+
+Below = Annotated[Path, AfterValidator(_below)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+
+
+class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+
+class PictureTable(_Section):
+    """A CSV file beside the pictures that says more of each.
+
+    `path` is below the data set's folder, `name` the column with the picture's file name without suffix, `place` the
+    column with its place, `labelled` the column with the classes (blank-separated) whose every instance is labelled
+    on it. `where` keeps the pictures whose columns say this; `facts` are columns that samples carry along.
+    """
+
+    path: Below
+    name: str = "name"
+    place: str | None = None
+    labelled: str | None = None
+    where: Mapping[str, str] = Field(default_factory=dict)
+    facts: tuple[str, ...] = ()
+
+
+class Division(_Section):
+    """Train and validation by place, for a set whose own folders do not separate places.
+
+    The pictures of `folders` are pooled. Those of the `places` named are `val`, or else about a `share` of all places,
+    chosen by a hash of the place: a place stays on its side when pictures are added.
+    """
+
+    folders: tuple[str, ...] = Field(min_length=1)
+    share: float | None = Field(default=None, gt=0, lt=1)
+    places: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if (self.share is None) == (not self.places):
+            raise ValueError("a division names either a share or the places of val")
+        return self
+
+
+class Pieces(_Section):
+    """How the pixels of a mask become objects.
+
+    Pieces whose gap is at most about `join_px` wide are one; those of fewer marked pixels than `least_px` are specks.
+    """
+
+    join_px: int = Field(default=5, gt=0)
+    least_px: int = Field(default=25, gt=0)
+
+
+class Archive(_Section):
+    """A file to fetch: its address, its sha256 where that is known, and the folder below `--data` to unpack it in."""
+
+    url: str
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    into: Below
+
+    @property
+    def name(self) -> str:
+        """The file's name, as a mirror keeps it."""
+        return PurePosixPath(self.url.partition("?")[0]).name
+
+
+class Source(_Section):
+    """One data set as `catalogue.yaml` describes it (the fields are explained at its top)."""
+
     title: str
+    task: str = ""
     licence: str
+    may_ship: bool | None = None
     url: str
     attribution: str = ""
-    layout: Literal["yolo", "voc"]
-    path: Path
+    archives: tuple[Archive, ...] = ()
+    by_hand: str = ""
+    layout: LayoutName
+    layout_checked: bool = False
+    path: Below
+    images: str | None = None
+    annotations: str | None = None
+    splits: Mapping[str, str] = Field(default_factory=dict)
+    divide: Division | None = None
+    without: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    only: str | None = None
+    place: Pattern | None = None
+    stretch: Pattern | None = None
+    place_space: str | None = None
+    table: PictureTable | None = None
     classes: Mapping[str, str]
     labels: tuple[str, ...]
     distrust_empty: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     blank: tuple[float, float, float, float] | None = None
     masks: Mapping[str, Path] = Field(default_factory=dict)
+    pieces: Mapping[str, Pieces] = Field(default_factory=dict)
     faults: tuple[str, ...] = ()
 
 
@@ -40,17 +160,21 @@ def read_catalogue(extra: Path | None = None) -> dict[str, Source]:
     Raises:
         SourceError: when an entry says something impossible; the first fault is named.
     """
-    texts = {"the built-in catalogue": files("training.sources").joinpath("catalogue.yaml").read_text(encoding="utf-8")}
+    built_in = files("training.sources").joinpath("catalogue.yaml").read_text(encoding="utf-8")
+    entries = {name: (entry, "the built-in catalogue") for name, entry in _entries(built_in, "built-in").items()}
     if extra is not None:
-        try:
-            texts[str(extra)] = extra.read_text(encoding="utf-8")
-        except OSError as error:
-            raise SourceError("the catalogue cannot be read", where=extra) from error
-    catalogue: dict[str, Source] = {}
-    for where, text in texts.items():
-        for name, entry in (yaml.safe_load(text) or {}).items():
-            catalogue[name] = _source(name, entry, where)
-    return catalogue
+        entries |= {name: (entry, str(extra)) for name, entry in _entries(_text(extra), extra).items()}
+    return {name: _source(name, entry, where) for name, (entry, where) in entries.items() if name != MIRROR}
+
+
+def read_mirror(extra: Path | None) -> Path | None:
+    """The mirror directory that a catalogue of one's own names (`mirror: DIR`, relative to that file), or None."""
+    named = None if extra is None else _entries(_text(extra), extra).get(MIRROR)
+    if extra is None or named is None:
+        return None
+    if not isinstance(named, str):
+        raise SourceError("mirror is no directory's name", where=extra, remedy="Write `mirror: DIRECTORY`.")
+    return extra.parent / named
 
 
 def find_source(catalogue: Mapping[str, Source], name: str) -> Source:
@@ -64,6 +188,23 @@ def find_source(catalogue: Mapping[str, Source], name: str) -> Source:
     near = get_close_matches(name, catalogue, n=1)
     remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(catalogue))}."
     raise SourceError(f"no data set is called {name!r}", remedy=remedy)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError("the catalogue cannot be read", where=path) from error
+
+
+def _entries(text: str, where: object) -> dict[str, object]:
+    try:
+        entries = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise SourceError(f"the catalogue is no YAML ({str(error).splitlines()[0]})", where=where) from error
+    if not isinstance(entries, dict):
+        raise SourceError("the catalogue is no mapping of names to data sets", where=where)
+    return entries
 
 
 def _source(name: str, entry: object, where: str) -> Source:

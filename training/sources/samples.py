@@ -1,21 +1,24 @@
-"""A labelled picture, and the readers of the layouts that data sets come in."""
+"""A labelled picture, and how a split of a data set becomes a list of them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from training.errors import SourceError
+from training.sources.boxes import Box, Labelled
 from training.sources.catalogue import Source, find_source
-from training.sources.voc import read_voc
-from training.sources.yolo import read_yolo
+from training.sources.layouts import read_split
+from training.sources.places import Rows, place_of, read_table, side_of, stretch_of
 
 __all__ = ["Sample", "Sets", "load_samples"]
 
-PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+def _no_boxes() -> NDArray[np.float32]:
+    return np.empty((0, 4), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,10 @@ class Sample:
             False, the absence of a box says nothing.
         blank: float (4,) or None, x1 y1 x2 y2 as fractions of the picture: painted over before use.
         masks: by class name, the path of a picture whose pixels above 0 belong to an object of that class.
+        ignored: float32 (m, 4), px, regions in which nobody labelled anything: nothing there is judged.
+        place: `SPACE/PLACE`, what must not lie on both sides of a split; "" where it is not told.
+        stretch: the part of the place that a bootstrap draws as one.
+        facts: columns of the data set's table, by name.
     """
 
     picture: Path
@@ -40,22 +47,34 @@ class Sample:
     labelled: NDArray[np.bool_]
     blank: tuple[float, float, float, float] | None = None
     masks: Mapping[str, Path] = field(default_factory=dict)
+    ignored: NDArray[np.float32] = field(default_factory=_no_boxes)
+    place: str = ""
+    stretch: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Sets:
-    """The data sets of a `catalogue`, as they lie below the directory `data`."""
+    """The data sets of a `catalogue`, as they lie below the directory `data`, or else below a `mirror` of it."""
 
     catalogue: Mapping[str, Source]
     data: Path
+    mirror: Path | None = None
 
     def source(self, name: str) -> Source:
         """The catalogue's entry of that name; an unknown name is refused with the nearest known one."""
         return find_source(self.catalogue, name)
 
+    def root(self, name: str) -> Path:
+        """The directory that the set's path is below: the mirror where only that has it."""
+        path = self.source(name).path
+        if self.mirror is not None and not (self.data / path).exists() and (self.mirror / path).exists():
+            return self.mirror
+        return self.data
+
     def samples(self, name: str, split: str, classes: Sequence[str]) -> list[Sample]:
         """All labelled pictures of one split, as `load_samples` gives them."""
-        return load_samples(name, self.source(name), self.data, split, classes)
+        return load_samples(name, self.source(name), self.root(name), split, classes)
 
 
 def load_samples(name: str, source: Source, data: Path, split: str, classes: Sequence[str]) -> list[Sample]:
@@ -65,35 +84,69 @@ def load_samples(name: str, source: Source, data: Path, split: str, classes: Seq
         name: the data set's name in the catalogue.
         source: its entry there.
         data: the data directory that the entry's path is below.
-        split: folder of the split, as `train` or `val`.
+        split: `train` or `val`, or another folder of the set.
         classes: the model's classes, in the order of their ids.
 
     Raises:
-        SourceError: when the split is absent or empty, or a label file says something impossible.
+        SourceError: when the split is absent or empty, or a label says something impossible.
     """
-    folder = data / source.path / split
-    pictures = sorted(path for path in (folder / "images").glob("*") if path.suffix.lower() in PICTURES)
-    if not pictures:
-        remedy = f"Fetch it from {source.url} and unpack it there, or name another directory with --data."
-        raise SourceError(f"the data set {name} has no pictures here", where=folder / "images", remedy=remedy)
-    return [_sample(name, source, folder, picture, classes) for picture in pictures]
+    folder = data / source.path
+    rows = read_table(folder, source.table)
+    samples = [_sample(name, source, one, rows, classes) for one in _wanted(name, source, folder, split, rows)]
+    if source.divide is not None and split in ("train", "val"):
+        samples = [one for one in samples if side_of(source.divide, one.place) == split]
+    left_out = source.without.get(split, ())
+    samples = [one for one in samples if one.place.partition("/")[2] not in left_out]
+    if not samples:
+        raise SourceError(f"no picture of {name} is in the split {split}", where=folder)
+    return samples
 
 
-def _sample(name: str, source: Source, folder: Path, picture: Path, classes: Sequence[str]) -> Sample:
-    if source.layout == "yolo":
-        with Image.open(picture) as image:
-            boxes = read_yolo(folder / "labels" / f"{picture.stem}.txt", image.size)
-    else:
-        boxes = read_voc(folder / "annotations" / "xmls" / f"{picture.stem}.xml")
-    kept = [(source.classes[label], box) for label, box in boxes if source.classes.get(label) in classes]
+def _wanted(name: str, source: Source, folder: Path, split: str, rows: Rows) -> list[Labelled]:
+    divided = source.divide is not None and split in ("train", "val")
+    folders = source.divide.folders if source.divide is not None and divided else (split,)
+    labelled = [one for part in folders for one in read_split(name, source, folder, part)]
+    if source.only is not None:
+        labelled = [one for one in labelled if re.search(source.only, one.key)]
+    if source.table is None:
+        return labelled
+    lost = next((one.picture for one in labelled if one.picture.stem not in rows), None)
+    if lost is not None:
+        raise SourceError(f"the picture has no row in {source.table.path}", where=lost)
+    where = source.table.where.items()
+    return [one for one in labelled if all(rows[one.picture.stem][column] == said for column, said in where)]
+
+
+def _sample(name: str, source: Source, one: Labelled, rows: Rows, classes: Sequence[str]) -> Sample:
+    kept = [(source.classes[label], box) for label, box in one.boxes if source.classes.get(label) in classes]
+    ignored = [*one.ignored, *(box for label, box in one.boxes if label in source.ignored)]
     names = {label for label, _ in kept}
-    empty_says_nothing = set(source.distrust_empty) - names
+    row = rows.get(one.picture.stem)
+    place = place_of(name, source, one.key, row)
+    stem = one.picture.stem
+    masks = one.picture.parent.parent
     return Sample(
-        picture=picture,
+        picture=one.picture,
         source=name,
-        xyxy=np.array([box for _, box in kept], dtype=np.float32).reshape(-1, 4),
+        xyxy=_array([box for _, box in kept]),
         class_id=np.array([classes.index(label) for label, _ in kept], dtype=np.int16),
-        labelled=np.array([one in source.labels and one not in empty_says_nothing for one in classes]),
+        labelled=np.array([label in _labelled(source, names, row) for label in classes]),
         blank=source.blank,
-        masks={label: folder / masks / f"{picture.stem}.png" for label, masks in source.masks.items()},
+        masks={label: masks / folder_of / f"{stem}.png" for label, folder_of in source.masks.items()},
+        ignored=_array(ignored),
+        place=place,
+        stretch=stretch_of(name, source, one.key, place),
+        facts={} if row is None or source.table is None else {fact: row[fact] for fact in source.table.facts},
     )
+
+
+def _labelled(source: Source, there: set[str], row: Mapping[str, str] | None) -> set[str]:
+    """The classes whose absence from this picture teaches something."""
+    labels = set(source.labels) - (set(source.distrust_empty) - there)
+    if row is None or source.table is None or source.table.labelled is None:
+        return labels
+    return labels & set(row[source.table.labelled].split())
+
+
+def _array(boxes: Sequence[Box]) -> NDArray[np.float32]:
+    return np.array(boxes, dtype=np.float32).reshape(-1, 4)

@@ -1,24 +1,40 @@
-"""YOLO label files: one line a box, `class x y w h`, centre and size as fractions of the picture."""
+"""YOLO label files, in fractions of the picture: a line is `class x y w h` (centre and size) or a polygon's corners."""
 
 from pathlib import Path
 
 from training.errors import SourceError
+from training.sources.boxes import Box, Labelled, Place, clip, picture_size, pictures_in
 
-__all__ = ["Box", "read_yolo"]
+__all__ = ["Box", "load_yolo", "read_yolo"]
 
-Box = tuple[float, float, float, float]
-"""x1, y1, x2, y2 in px of the picture, corners."""
+
+def load_yolo(place: Place) -> list[Labelled]:
+    """Every picture of a split; one without a label file shows nothing.
+
+    Raises:
+        SourceError: when a label file has no picture, or a line is no box.
+    """
+    pictures = pictures_in(place.images)
+    stems = {one.stem for one in pictures}
+    lone = next((one for one in sorted(place.annotations.glob("*.txt")) if one.stem not in stems), None)
+    if lone is not None and pictures:
+        raise SourceError(f"the picture of this label is missing from {place.images}", where=lone)
+    return [
+        Labelled(one, one.stem, read_yolo(place.annotations / f"{one.stem}.txt", picture_size(one))) for one in pictures
+    ]
 
 
 def read_yolo(path: Path, size_px: tuple[int, int]) -> list[tuple[str, Box]]:
     """The boxes of one label file as (label, box), clipped to the picture; none when there is no file.
+
+    A polygon (`class x1 y1 x2 y2 x3 y3 …`, at least three corners) gives the box around it.
 
     Args:
         path: the label file. YOLO writes none for a picture with nothing on it.
         size_px: width and height of its picture.
 
     Raises:
-        SourceError: when a line is not five numbers; the line is named.
+        SourceError: when a line is neither, or its box lies outside the picture; the line is named.
     """
     if not path.exists():
         return []
@@ -27,13 +43,23 @@ def read_yolo(path: Path, size_px: tuple[int, int]) -> list[tuple[str, Box]]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
             continue
-        fields = line.split()
-        try:
-            x, y, w, h = (float(field) for field in fields[1:])
-        except ValueError as error:
-            raise SourceError("a box is `class x y w h`", where=f"{path}, line {number}") from error
-        left, right = max(0.0, (x - w / 2) * width), min(float(width), (x + w / 2) * width)
-        top, bottom = max(0.0, (y - h / 2) * height), min(float(height), (y + h / 2) * height)
-        if right > left and bottom > top:
-            boxes.append((fields[0], (left, top, right, bottom)))
+        fields, where = line.split(), f"{path}, line {number}"
+        left, top, right, bottom = _fractions(fields[1:], where)
+        inside = clip((left * width, top * height, right * width, bottom * height), size_px, where)
+        if inside is not None:
+            boxes.append((fields[0], inside))
     return boxes
+
+
+def _fractions(fields: list[str], where: str) -> Box:
+    """Left, top, right and bottom edge as fractions of the picture."""
+    try:
+        numbers = [float(field) for field in fields]
+    except ValueError as error:
+        raise SourceError("a label holds something that is no number", where=where) from error
+    if len(numbers) == 4:
+        x, y, w, h = numbers
+        return (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+    if len(numbers) < 6 or len(numbers) % 2:
+        raise SourceError("a label is `class x y w h`, or a class and the corners of a polygon", where=where)
+    return (min(numbers[::2]), min(numbers[1::2]), max(numbers[::2]), max(numbers[1::2]))

@@ -1,0 +1,89 @@
+"""What every reader of a layout gives, and the checks that all of them share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from training.errors import SourceError
+
+__all__ = ["PICTURES", "Box", "Labelled", "Place", "clip", "find_picture", "picture_size", "pictures_in"]
+
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in px of the picture, corners."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A picture and its labels, before the catalogue says which class each label is.
+
+    Attributes:
+        picture: path of the picture.
+        key: its path below the split's folder, without suffix: what a place is read from.
+        boxes: (label as the data set writes it, box in px).
+        ignored: regions in which nobody labelled anything, px.
+    """
+
+    picture: Path
+    key: str
+    boxes: list[tuple[str, Box]]
+    ignored: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the parts of one split lie: the folder of its `images`, and its `annotations`, a folder or a file."""
+
+    images: Path
+    annotations: Path
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder, by name."""
+    return sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURES)
+
+
+def find_picture(folder: Path, name: str, said_by: object) -> Path:
+    """The picture that a label file names.
+
+    Raises:
+        SourceError: when it is not there, or the name leads out of the folder.
+    """
+    path = folder / name
+    if ".." in Path(name).parts or not path.is_file():
+        raise SourceError(f"the picture {name} is missing from {folder}", where=said_by)
+    return path
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height in px.
+
+    Raises:
+        SourceError: when it is no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (UnidentifiedImageError, OSError) as error:
+        raise SourceError("the picture cannot be read", where=path) from error
+
+
+def clip(box: Box, size_px: tuple[float, float], where: object) -> Box | None:
+    """The part of a box inside the picture, None where it has no area.
+
+    Raises:
+        SourceError: when no part of the box touches the picture, or a corner is no number: labels of another picture.
+    """
+    left, top, right, bottom = box
+    width, height = size_px
+    if not np.isfinite(box).all() or left > width or top > height or right < 0 or bottom < 0:
+        corners = ", ".join(f"{one:g}" for one in box)
+        remedy = "Correct the label, or see whether it belongs to another picture."
+        raise SourceError(
+            f"the box ({corners}) lies outside its picture of {width:g} × {height:g} px", where=where, remedy=remedy
+        )
+    inside = (max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom))
+    return inside if inside[2] > inside[0] and inside[3] > inside[1] else None
