@@ -1,8 +1,11 @@
 """`ultralytics predict` with our weights: its own loader, network, suppression, on the same files."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -10,10 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.backends.torch import build_network
-from models.card import ModelCard
+from models.card import ModelCard, load_card, write_card
+from models.detector import model_folder
 from models.types import LoadRequest
 
-__all__ = ["Agreement", "Rival", "agreement"]
+__all__ = ["Agreement", "Rival", "agreement", "one_label_an_anchor"]
 
 Array = NDArray[np.float64]
 SAME_IOU = 0.5
@@ -68,6 +72,21 @@ class Rival:
                 if score >= limits[kind]:
                     rows.append((path.name, self._card.class_names[kind], float(score), *map(float, edges)))
         return pd.DataFrame(rows, columns=["frame", "class", "score", "x1", "y1", "x2", "y2"])
+
+
+@contextmanager
+def one_label_an_anchor(model: str) -> Iterator[Path]:
+    """A copy of the model's folder whose card keeps the best class of an anchor alone, as `ultralytics predict` does.
+
+    Our cards may keep every class that an anchor scores high enough in; boxes are compared under one rule.
+    """
+    folder = model_folder(model)
+    card = load_card(folder)
+    with TemporaryDirectory() as copy:
+        (Path(copy) / card.weights).symlink_to((folder / card.weights).resolve())
+        suppression = card.suppression.model_copy(update={"labels": "best"})
+        write_card(card.model_copy(update={"suppression": suppression}), Path(copy))
+        yield Path(copy)
 
 
 def agreement(ours: pd.DataFrame, theirs: pd.DataFrame) -> Agreement:
