@@ -1,4 +1,4 @@
-"""The verbs that make and judge models: `michisora prepare | train | export | evaluate`."""
+"""The verbs that make and judge models: `michisora fetch | prepare | train | export | evaluate`."""
 
 import datetime
 import json
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from models.detector import open_detector
 from models.types import BackendName, PrecisionName
-from training.errors import TrainingError
+from training.errors import FetchError, TrainingError
 from training.evaluate import as_text, figures_of, judge_all
 from training.judge import rounded
 from training.prepare import summarise
@@ -23,8 +23,9 @@ from training.recipe import Recipe, read_recipe
 from training.sources.catalogue import read_catalogue, read_mirror
 from training.sources.licences import refuse_unshippable
 from training.sources.samples import Sample, Sets
+from training.unpack import Caps
 
-__all__ = ["evaluate", "export", "prepare", "train"]
+__all__ = ["evaluate", "export", "fetch", "prepare", "train"]
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -59,6 +60,32 @@ def prepare(task: str, recipe: str | None, json_path: Path | None, sets: Sets) -
 
 
 @click.command()
+@click.argument("name", nargs=-1)
+@click.option("--max-gib", type=float, default=64, show_default=True, help="What one archive may hold at most.")
+@with_sets
+def fetch(name: tuple[str, ...], max_gib: float, sets: Sets) -> None:
+    """Fetch the data sets called NAME below --data; without a NAME, list what the catalogue has.
+
+    A set that --data or the mirror has is left where it is. Sets that ask for an account say where to go.
+    """
+    if not name:
+        for known, one in sorted(sets.catalogue.items()):
+            click.echo(f"{known}: {one.title}. {one.licence}. {one.url}")
+        return
+    by_hand = []
+    for wanted in name:
+        try:
+            click.echo(_fetched(wanted, sets, Caps(total_bytes=int(max_gib * (1 << 30)))))
+        except FetchError as error:
+            if len(name) == 1:
+                raise
+            by_hand.append(wanted)
+            click.echo(f"error: {error}", err=True)
+    if by_hand:
+        raise FetchError(f"{len(by_hand)} of {len(name)} sets are not there: {', '.join(by_hand)}")
+
+
+@click.command()
 @click.argument("task")
 @click.option("--base", type=FILE, required=True, help="Plain state dict to start from.")
 @click.option("--out", type=FOLDER, required=True, help="The run's folder; an interrupted run in it goes on.")
@@ -67,7 +94,7 @@ def prepare(task: str, recipe: str | None, json_path: Path | None, sets: Sets) -
 def train(task: str, base: Path, out: Path, recipe: str | None, sets: Sets) -> None:
     """Teach TASK's network: a checkpoint and a line of the log after every epoch."""
     # Torch takes seconds to import and is no part of the base installation.
-    with needing_torch():
+    with needing_train_extra():
         from training.fit import fit  # noqa: PLC0415
 
     what = read_recipe(recipe or task)
@@ -87,7 +114,7 @@ def export(task: str, run: Path, out: Path, private: bool, recipe: str | None, s
     what = read_recipe(recipe or task)
     if not private:
         refuse_unshippable((name, sets.source(name)) for stage in what.stages for name in stage.sources)
-    with needing_torch():
+    with needing_train_extra():
         from training.export import export_onnx  # noqa: PLC0415
         from training.fit import CHECKPOINT, load_checkpoint  # noqa: PLC0415
 
@@ -135,13 +162,25 @@ def evaluate(task: str, dataset: tuple[str, ...], json_path: Path | None, sets: 
 
 
 @contextmanager
-def needing_torch() -> Iterator[None]:
+def needing_train_extra() -> Iterator[None]:
     """Say what to install where an import needs what the base installation has not."""
     try:
         yield
     except ModuleNotFoundError as error:
         remedy = "Install it with `pip install 'michisora[train]'`."
         raise TrainingError(f"training needs {error.name}, which is not installed", remedy=remedy) from error
+
+
+def _fetched(name: str, sets: Sets, caps: Caps) -> str:
+    # The library that downloads is not needed to train on what is there.
+    with needing_train_extra():
+        from training.fetch import fetch as bring  # noqa: PLC0415
+
+    with _bar("B") as progress:
+        got = bring(name, sets, caps, progress)
+    how = {"there": "is there", "mirror": "is in the mirror and used in place", "fetched": "fetched"}[got.how]
+    pins = "".join(f"; sha256 of {file} was not known, it is {digest}" for file, digest in got.unpinned.items())
+    return f"{name} {how}: {got.folder}{pins}"
 
 
 def _training_samples(recipe: Recipe, sets: Sets) -> dict[str, list[Sample]]:
@@ -152,7 +191,7 @@ def _training_samples(recipe: Recipe, sets: Sets) -> dict[str, list[Sample]]:
 @contextmanager
 def _bar(unit: str) -> Iterator[Callable[[int, int], None]]:
     """A bar with rate and time left, on a terminal alone."""
-    with tqdm(unit=unit, disable=not sys.stderr.isatty()) as bar:
+    with tqdm(unit=unit, unit_scale=unit == "B", disable=not sys.stderr.isatty()) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total
