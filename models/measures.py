@@ -1,4 +1,4 @@
-"""How detections are judged: average precision, F1, image-level recall and count bias, in numpy alone.
+"""How detections are judged: average precision, F1, image-level recall, count bias, and crowns plot by plot.
 
 Matching follows COCO: boxes are taken from the highest score down, over all pictures of a class, and each claims the
 unclaimed truth it overlaps most, if by at least the IoU asked for. Pictures on which a class was not labelled do not
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from models.detections import Detections
 
@@ -17,6 +18,7 @@ __all__ = [
     "COCO_IOUS",
     "Hits",
     "OperatingPoint",
+    "PlotScore",
     "Truth",
     "average_precision",
     "best_threshold",
@@ -26,8 +28,10 @@ __all__ = [
     "image_level_curve",
     "match",
     "mean_average_precision",
+    "one_to_one",
     "operating_point",
     "operating_points",
+    "plot_f1",
 ]
 
 Floats = NDArray[np.float64]
@@ -80,6 +84,14 @@ class OperatingPoint:
     precision: float
     recall: float
     f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlotScore:
+    """One plot's precision and recall at a threshold; nan where nothing was said, or nothing is there."""
+
+    precision: float
+    recall: float
 
 
 def box_iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> Floats:
@@ -173,6 +185,41 @@ def image_level_curve(truths: Sequence[Truth], found: Sequence[Detections], clas
     """The same at every threshold that changes anything, highest first."""
     _, best = _by_picture(truths, found, class_id)
     return [image_level(truths, found, class_id, float(one)) for one in np.unique(best[best > 0])[::-1]]
+
+
+def one_to_one(truth: Truth, boxes: Detections, class_id: int, threshold: float, iou: float = 0.4) -> PlotScore:
+    """One plot by the protocol of NeonTreeEvaluation.
+
+    Boxes and truths are assigned one to one (the Hungarian assignment), for the largest sum of overlaps; a pair is
+    right when it overlaps by more than `iou`. Weinstein et al., "A benchmark dataset for canopy crown detection and
+    delineation in co-registered airborne RGB, LiDAR and hyperspectral imagery", PLOS Computational Biology 2021.
+
+    Args:
+        truth: what is there.
+        boxes: what was seen.
+        class_id: the class.
+        threshold: score from which a box counts.
+        iou: overlap above which a pair is right.
+    """
+    there = truth.xyxy[truth.class_id == class_id]
+    seen = boxes.where((boxes.class_id == class_id) & (boxes.score >= threshold))
+    overlap = box_iou(seen.xyxy, there)
+    rows, columns = linear_sum_assignment(overlap, maximize=True)
+    right = np.zeros(len(seen), bool)
+    right[rows] = overlap[rows, columns] > iou
+    n = int((right | ~_mostly_inside(seen.xyxy, truth.ignored)).sum())
+    n_right, nan = int(right.sum()), float("nan")
+    return PlotScore(n_right / n if n else nan, n_right / len(there) if len(there) else nan)
+
+
+def plot_f1(scores: Sequence[PlotScore]) -> float:
+    """F1 of precision and recall, each first averaged over the plots that have it; nan where no plot has both."""
+    precision = np.array([one.precision for one in scores if not np.isnan(one.precision)])
+    recall = np.array([one.recall for one in scores if not np.isnan(one.recall)])
+    if not len(recall):
+        return float("nan")
+    p, r = float(precision.mean()) if len(precision) else 0.0, float(recall.mean())
+    return 2 * p * r / (p + r) if p + r else 0.0
 
 
 def count_bias(found: Sequence[int], true: Sequence[int]) -> float:

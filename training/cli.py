@@ -1,4 +1,4 @@
-"""The verbs that make and judge models: `michisora fetch | prepare | train | export | evaluate`."""
+"""The verbs that make and judge models: `michisora fetch | prepare | train | export | evaluate | promote`."""
 
 import datetime
 import json
@@ -12,12 +12,14 @@ from typing import Any, get_args
 import click
 from tqdm import tqdm
 
-from models.detector import open_detector
+from models.detector import WEIGHTS, open_detector
 from models.types import BackendName, PrecisionName
-from training.errors import FetchError, TrainingError
+from training.errors import FetchError, RecipeError, TrainingError
 from training.evaluate import as_text, figures_of, judge_all
 from training.judge import rounded
 from training.prepare import summarise
+from training.promote import Request, Shelf, roll_back
+from training.promote import promote as install
 from training.publish import ExportRequest, publish
 from training.recipe import Recipe, read_recipe
 from training.sources.catalogue import read_catalogue, read_mirror
@@ -25,7 +27,7 @@ from training.sources.licences import refuse_unshippable
 from training.sources.samples import Sample, Sets
 from training.unpack import Caps
 
-__all__ = ["evaluate", "export", "fetch", "prepare", "train"]
+__all__ = ["evaluate", "export", "fetch", "prepare", "promote", "train"]
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -159,6 +161,40 @@ def evaluate(task: str, dataset: tuple[str, ...], json_path: Path | None, sets: 
     if json_path is not None:
         made_by = {"model": detector.card.sha256, "runtime": str(detector.runtime), "split": how["split"]}
         _write_json(json_path, {**made_by, **figures})
+
+
+@click.command()
+@click.argument("task")
+@click.option("--candidate", type=FOLDER, default=None, help="Folder of the model to promote.")
+@click.option("--current", type=FOLDER, default=None, help="Folder of the model it replaces; by default TASK's own.")
+@click.option(
+    "--kept", type=FOLDER, default=Path("data/candidates"), show_default=True, help="Where former models lie."
+)
+@click.option("--override", default=None, help="Why it should be promoted even if it is worse; the card repeats it.")
+@click.option("--rollback", is_flag=True, help="Bring the former model back instead.")
+@click.option("--data", type=FOLDER, default=None, help="Directory that the catalogue's paths are below.")
+@click.option("--catalogue", type=FILE, default=None, help="Data sets of your own, added to the built-in.")
+@click.option("--mirror", type=FOLDER, default=None, help="Read sets that --data lacks from here, in place.")
+@with_recipe
+def promote(task: str, candidate: Path | None, data: Path | None, override: str | None, **how: Any) -> None:
+    """Let a candidate take the place of TASK's model, if it is no worse on the same validation pictures.
+
+    The difference of the recipe's metric comes with a 95 % interval by bootstrap over places.
+    """
+    shelf = Shelf(task, how["current"] or WEIGHTS / task, how["kept"])
+    today = datetime.datetime.now(datetime.UTC).date()
+    if how["rollback"]:
+        click.echo(roll_back(shelf, today)[1])
+        return
+    if candidate is None or data is None:
+        raise click.UsageError("promote needs --candidate and --data, or --rollback")
+    part = read_recipe(how["recipe"] or task).card
+    if part is None:
+        raise RecipeError("the recipe has no section `card`", remedy="Add one: see training/recipes/road.yaml.")
+    sets = Sets(read_catalogue(how["catalogue"]), data, how["mirror"] or read_mirror(how["catalogue"]))
+    with _bar("pictures") as progress:
+        _, line = install(shelf, Request(candidate, today, override), part, sets, progress)
+    click.echo(line)
 
 
 @contextmanager

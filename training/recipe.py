@@ -2,6 +2,7 @@
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -103,7 +104,8 @@ class CardPart(_Section):
     """What the model card says that no figure can: names, the way of looking, what the model is not good for.
 
     `validation` names the data sets (`val` split) that thresholds are chosen on. A class in `pictures` gets the
-    best threshold among those that tell pictures as well as demanded, where there is one.
+    best threshold among those that tell pictures as well as demanded, where there is one. `metric` is what a candidate
+    is compared with the current model by (`training.compare`).
     """
 
     name: str
@@ -112,6 +114,7 @@ class CardPart(_Section):
     suppression: Suppression = Suppression()
     validation: tuple[str, ...] = Field(min_length=1)
     pictures: dict[str, PictureDemand] = Field(default_factory=dict)
+    metric: Literal["ap50", "crown_f1"] = "ap50"
     limits: tuple[str, ...] = ()
 
 

@@ -9,6 +9,7 @@ from models.detections import Detections
 from models.measures import (
     COCO_IOUS,
     Hits,
+    PlotScore,
     Truth,
     average_precision,
     best_threshold,
@@ -18,8 +19,10 @@ from models.measures import (
     image_level_curve,
     match,
     mean_average_precision,
+    one_to_one,
     operating_point,
     operating_points,
+    plot_f1,
 )
 
 ALL = np.array([True, True])
@@ -160,3 +163,32 @@ def test_the_order_of_boxes_does_not_matter(seed):
     one = match([there], [Detections(xyxy, score, np.zeros(12))], 0)
     other = match([there], [Detections(xyxy[order], score[order], np.zeros(12))], 0)
     assert np.array_equal(one.hit, other.hit) and np.array_equal(one.score, other.score)
+
+
+def test_crowns_are_assigned_one_to_one_for_the_largest_overlap():
+    # Taken greedily, the first box would claim the second truth (IoU 0.74) and leave the second box with nothing.
+    there = truth((0, 0, 10, 10), (4, 0, 14, 10))
+    seen = found(((2.5, 0, 12.5, 10), 0.9), ((4.5, 0, 14.5, 10), 0.8), (FAR, 0.7), (FAR, 0.2))
+    score = one_to_one(there, seen, 0, 0.5)
+    assert (score.precision, score.recall) == (pytest.approx(2 / 3), 1.0)
+    assert one_to_one(there, seen, 0, 0.85).recall == 0.5
+
+
+def test_a_crown_counts_only_above_the_overlap_asked_for():
+    there = truth((0, 0, 10, 10))
+    assert one_to_one(there, found(((0, 0, 10, 4), 0.9)), 0, 0.5).recall == 0.0
+    assert one_to_one(there, found(((0, 0, 10, 4.1), 0.9)), 0, 0.5).recall == 1.0
+
+
+def test_a_crown_in_a_region_nobody_labelled_counts_neither_way():
+    region = truth((0, 0, 10, 10), ignored=[(90, 90, 200, 200)])
+    assert one_to_one(region, found(((0, 0, 10, 10), 0.9), (FAR, 0.8)), 0, 0.5) == PlotScore(1.0, 1.0)
+
+
+def test_plots_weigh_the_same_and_silent_ones_count_for_recall_alone():
+    nan = float("nan")
+    assert plot_f1([PlotScore(1.0, 0.5), PlotScore(0.5, 1.0)]) == pytest.approx(0.75)
+    assert plot_f1([PlotScore(1.0, 1.0), PlotScore(nan, 0.0)]) == pytest.approx(2 / 3)
+    assert plot_f1([PlotScore(0.0, nan), PlotScore(1.0, 1.0)]) == pytest.approx(2 / 3)
+    assert plot_f1([PlotScore(nan, 0.0)]) == 0.0
+    assert np.isnan(plot_f1([PlotScore(0.0, nan)]))
