@@ -1,0 +1,336 @@
+"""Corrections teach what was reviewed and nothing else."""
+
+import json
+import re
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from shapely.geometry import Point, box
+
+from training.errors import ReviewError
+from training.prepare import summarise
+from training.recipe import Recipe
+from training.reviews.build import Request, build
+from training.reviews.cli import reviews as verb
+from training.reviews.lines import Corrections, read_reviews
+from training.reviews.regions import PAD, clippings, settled
+from training.reviews.survey import read_survey
+from training.sources.catalogue import read_catalogue
+from training.sources.samples import Sets
+
+CLASSES = ("D00", "D10", "D20", "D40", "crack")
+SIZE = (400, 200)
+A, B, FAR = [100, 100, 140, 130], [105, 102, 145, 132], [300, 50, 340, 90]
+
+
+@pytest.fixture
+def drive(tmp_path):
+    """Three frames of noise, none of whose pixels is the grey that is painted over things."""
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        pixels = rng.integers(0, 100, (SIZE[1], SIZE[0], 3), np.uint8)
+        path = tmp_path / "frames" / f"s{number}_{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return tmp_path
+
+
+def lines(folder, *rows, name="reviews.jsonl"):
+    path = folder / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def said(image="s0_0.png", verdict="accept", **more):
+    return {"image": image, "verdict": verdict, "reviewer": "sato", "when": "2026-01-02T09:00:00Z", **more}
+
+
+def made(drive, *files, **more):
+    """Build, and read back as training would: the samples by name, and what the set says of itself."""
+    request = Request(files, (drive / "frames",), drive / "data" / "ours", drive / "data", "CC BY 4.0", CLASSES, **more)
+    about = build(request)
+    sets = Sets(read_catalogue(drive / "data" / "ours" / "catalogue.yaml"), drive / "data")
+    return sets.samples("ours", "train", CLASSES), about
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def test_an_accepted_box_is_a_clipping_that_knows_its_class_alone(drive):
+    (one,), about = made(drive, lines(drive, said(bbox=A, **{"class": "D40"})), context=0.25)
+    assert one.labelled.tolist() == [False, False, False, True, False]
+    assert one.class_id.tolist() == [3] and one.xyxy[0] == pytest.approx([10, 7.5 + 0.5, 50, 37.5 + 0.5], abs=0.01)
+    original = pixels(drive / "frames" / "s0_0.png")
+    assert np.array_equal(pixels(one.picture), original[92:138, 90:150])
+    assert about["reviews"] == {"accept": 1, "reject": 0, "fix": 0} and about["hard_negatives"] == 0
+
+
+def test_a_rejected_box_is_a_hard_negative_of_its_class(drive):
+    (one,), about = made(drive, lines(drive, said(verdict="reject", bbox=A, **{"class": "D40"})))
+    assert len(one.xyxy) == 0 and one.labelled.tolist() == [False, False, False, True, False]
+    assert about["hard_negatives"] == 1
+
+
+def test_a_picture_with_nothing_on_it_is_shown_whole_and_teaches_every_class(drive):
+    (one,), about = made(drive, lines(drive, said(verdict="reject")))
+    assert one.labelled.all() and len(one.xyxy) == 0
+    assert np.array_equal(pixels(one.picture), pixels(drive / "frames" / "s0_0.png"))
+    assert (about["whole_pictures"], about["hard_negatives"]) == (1, 1)
+
+
+def test_a_picture_looked_through_shows_all_that_was_marked(drive):
+    rows = [said(bbox=A, **{"class": "D40"}), said(verdict="reject", bbox=FAR, **{"class": "D00"}), said()]
+    (one,), _ = made(drive, lines(drive, *rows))
+    assert one.labelled.all() and one.xyxy.tolist() == [pytest.approx(A, abs=0.01)]
+
+
+def test_a_fix_moves_the_box_and_names_the_class(drive):
+    table = lines(drive, {"detection": "d1", "image": "s0_0.png", "class": "D00", "bbox": A}, name="boxes.jsonl")
+    fix = {"detection": "d1", "verdict": "fix", "class": "D20", "bbox": [100, 100, 180, 130]}
+    (one,), about = made(drive, lines(drive, fix), detections=table, context=0)
+    assert one.class_id.tolist() == [2] and pixels(one.picture).shape == (30, 80, 3) and about["reviews"]["fix"] == 1
+
+
+def test_boxes_that_nobody_reviewed_are_painted_over(drive):
+    boxes = [
+        {"detection": f"d{n}", "image": "s0_0.png", "class": "D40", "bbox": b}
+        for n, b in enumerate((A, [135, 100, 160, 130]))
+    ]
+    table = lines(drive, *boxes, name="boxes.jsonl")
+    (one,), _ = made(drive, lines(drive, {"detection": "d0", "verdict": "accept"}), detections=table, context=0.5)
+    shown, original = pixels(one.picture), pixels(drive / "frames" / "s0_0.png")[85:145, 80:160]
+    grey = (shown == PAD).all(axis=2)
+    assert grey[15:45, 61:].all() and not grey[15:45, 20:60].any() and not grey[:14].any()
+    assert np.array_equal(shown[~grey], original[~grey])
+
+
+def test_the_latest_word_counts(drive):
+    first = said(bbox=A, **{"class": "D40", "when": "2026-01-02T09:00:00Z"})
+    later = said(bbox=B, verdict="reject", **{"class": "D40", "when": "2026-01-03T09:00:00Z"})
+    for order in ((first, later), (later, first)):
+        (one,), _ = made(drive, lines(drive, *order))
+        assert len(one.xyxy) == 0
+
+
+def test_csv_says_the_same_as_jsonl(drive):
+    csv = drive / "reviews.csv"
+    csv.write_text(
+        "image,bbox,verdict,class,reviewer,when\n"
+        's0_0.png,"100 100 140 130",accept,D40,sato,2026-01-02T09:00:00Z\n'
+        "s1_1.png,,reject,,sato,2026-01-02T09:00:00Z\n",
+        encoding="utf-8",
+    )
+    rows = lines(drive, said(bbox=A, **{"class": "D40"}), said("s1_1.png", "reject"))
+    assert read_reviews(csv, {}) == read_reviews(rows, {})
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (said(bbox=A), "line 1: the class is missing"),
+        (said(bbox=[5, 5, 1, 9], **{"class": "D40"}), "no area"),
+        (said(bbox=[900, 5, 950, 9], **{"class": "D40"}), "outside its picture"),
+        (said(bbox=A, **{"class": "D99"}), "D99 is not of this task"),
+        (said("gone.png", "reject"), "gone.png: the picture is not there"),
+        (said("../s0_0.png", "reject"), "below --pictures"),
+        ({"verdict": "accept"}, "line 1: .*name a detection, or an image"),
+        ({"detection": "d7", "verdict": "accept"}, "no detection is called d7"),
+        (said(verdict="maybe", bbox=A), "line 1: verdict"),
+        (said(verdict="fix"), "which class, or which bbox"),
+        (said(colour="red"), "colour: Extra"),
+    ],
+)
+def test_what_cannot_be_meant_is_named_in_one_line(drive, row, words):
+    with pytest.raises(Exception, match=words) as error:
+        made(drive, lines(drive, row))
+    assert "\n" not in str(error.value) and type(error.value).__name__ in ("ReviewError", "SourceError")
+    assert not (drive / "data" / "ours").exists() and not (drive / "data" / ".ours.part").exists()
+
+
+def test_nothing_and_something_on_one_picture_contradict(drive):
+    with pytest.raises(ReviewError, match="one review says nothing is here"):
+        made(drive, lines(drive, said(bbox=A, **{"class": "D40"}), said(verdict="reject")))
+
+
+def test_the_version_is_of_the_content_and_a_build_replaces_the_former(drive):
+    first = lines(drive, said(bbox=A, **{"class": "D40"}))
+    _, one = made(drive, first)
+    _, same = made(drive, first)
+    assert one == same
+    _, other = made(drive, lines(drive, said(bbox=A, **{"class": "D40"}), said("s1_1.png", "reject")))
+    assert other["version"] != one["version"]
+    images = list((drive / "data" / "ours" / "train" / "images").iterdir())
+    assert len(images) == other["pictures"] == 2
+    title = yaml.safe_load((drive / "data" / "ours" / "catalogue.yaml").read_text(encoding="utf-8"))["ours"]["title"]
+    assert title.endswith(other["version"])
+
+
+def test_a_folder_of_something_else_is_left_alone(drive):
+    mine = drive / "data" / "ours" / "note.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine", encoding="utf-8")
+    with pytest.raises(ReviewError, match="something else is here"):
+        made(drive, lines(drive, said(verdict="reject")))
+    assert mine.read_text(encoding="utf-8") == "mine"
+
+
+def test_exif_stays_behind(drive):
+    path = drive / "frames" / "gps.jpg"
+    image = Image.new("RGB", SIZE, (9, 9, 9))
+    exif = image.getexif()
+    exif[0x8825] = {1: "N", 2: (35.0, 0.0, 0.0)}
+    image.save(path, exif=exif)
+    (one,), _ = made(drive, lines(drive, said("gps.jpg", "reject")))
+    with Image.open(path) as before, Image.open(one.picture) as after:
+        assert before.getexif() and not after.getexif()
+
+
+def survey(path, statuses, *, owned=True, moved=0.0):
+    """Defects at 0, 50, 100, … m along a road, each seen in one frame; their statuses and classes as edited."""
+    uuids = [f"u{n}" for n in range(len(statuses))]
+    defects = {"uuid": uuids, "status": [s for s, _ in statuses], "class": [c for _, c in statuses]}
+    points = [Point(50.0 * n, 0) for n in range(len(statuses))]
+    gpd.GeoDataFrame(defects, geometry=points, crs=6677).to_file(path, layer="defects", driver="GPKG")
+    seen = {
+        "frame": [f"s{n}_{n}.png" for n in range(len(statuses))],
+        "class": ["D40"] * len(statuses),
+        "x_m": [50.0 * n + moved for n in range(len(statuses))],
+        "y_m": [0.5] * len(statuses),
+        **{name: [float(A[at])] * len(statuses) for at, name in enumerate(("x1", "y1", "x2", "y2"))},
+    }
+    if owned:
+        seen["defect"] = uuids
+    shapes = [box(0, 0, 1, 1)] * len(statuses)
+    gpd.GeoDataFrame(seen, geometry=shapes, crs=6677).to_file(path, layer="observations", driver="GPKG")
+    return path
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_an_edited_survey_says_what_its_boxes_were(tmp_path, owned):
+    path = survey(tmp_path / "road.gpkg", [("rejected", "D40"), ("planned", "D40"), ("detected", "D20")], owned=owned)
+    rejected, planned, rewritten = read_survey(path)
+    assert (rejected.verdict, rejected.name) == ("reject", None) and rejected.boxes == (tuple(map(float, A)),)
+    assert (planned.verdict, planned.name) == ("accept", "D40")
+    # Where the survey does not say whose a box is, a class beside it may as well be another defect's.
+    assert (rewritten.verdict, rewritten.name) == (("fix", "D20") if owned else (None, "D40"))
+
+
+def test_what_nobody_touched_was_not_reviewed(tmp_path):
+    path = survey(tmp_path / "road.gpkg", [("detected", "D40"), ("merged", "D40"), ("not_responsible", "D40")])
+    assert [one.verdict for one in read_survey(path)] == [None] * 3
+
+
+def test_a_box_that_the_survey_gives_to_no_defect_is_nobody_s(tmp_path):
+    path = survey(tmp_path / "road.gpkg", [("rejected", "D40"), ("planned", "D40")])
+    boxes = gpd.read_file(path, layer="observations")
+    boxes["defect"] = ["", "u1"]
+    boxes.to_file(path, layer="observations", driver="GPKG")
+    assert [one.verdict for one in read_survey(path)] == [None, "accept"]
+
+
+def test_a_defect_under_its_earlier_uuid_finds_its_boxes_by_place(tmp_path):
+    path = survey(tmp_path / "road.gpkg", [("rejected", "D40"), ("planned", "D40")])
+    boxes = gpd.read_file(path, layer="observations")
+    boxes["defect"] = ["of-this-survey", "u1"]
+    boxes.to_file(path, layer="observations", driver="GPKG")
+    assert [one.verdict for one in read_survey(path)] == ["reject", "accept"]
+
+
+def test_a_box_far_from_any_defect_is_nobody_s(tmp_path):
+    far = survey(tmp_path / "a.gpkg", [("rejected", "D40"), ("planned", "D40")], owned=False, moved=4.0)
+    assert [one.verdict for one in read_survey(far)] == [None, None]
+
+
+def test_a_survey_without_its_layers_is_refused(tmp_path):
+    path = tmp_path / "other.gpkg"
+    gpd.GeoDataFrame({"a": [1]}, geometry=[Point(0, 0)], crs=6677).to_file(path, layer="points", driver="GPKG")
+    with pytest.raises(ReviewError, match="no road survey"):
+        read_survey(path)
+
+
+def test_a_survey_and_lines_make_one_set_that_a_recipe_can_name(drive):
+    path = survey(drive / "road.gpkg", [("rejected", "D40"), ("planned", "D40"), ("detected", "D40")])
+    rows = lines(drive, said("s2_2.png", verdict="reject"))
+    samples, about = made(drive, path, rows, place=r"^(s\d)_")
+    by_place = {one.place: one for one in samples}
+    assert set(by_place) == {"ours/s0", "ours/s1", "ours/s2"} and about["hard_negatives"] == 2
+    assert by_place["ours/s0"].labelled.all() and len(by_place["ours/s0"].xyxy) == 0
+    assert by_place["ours/s1"].labelled.tolist() == [False, False, False, True, False]
+    assert by_place["ours/s2"].facts == {"kind": "whole"}
+    stage = {"name": "a", "epochs": 1, "crops": 4, "side_px": 64, "rate": 0.1, "final_rate": 0.1}
+    recipe = Recipe.model_validate(
+        {
+            **{"task": "road", "architecture": "yolo11n", "classes": CLASSES, "seed": 1, "batch": 2},
+            "stages": [{**stage, "sources": {"ours": {"weight": 1}}}],
+        }
+    )
+    sets = Sets(read_catalogue(drive / "data" / "ours" / "catalogue.yaml"), drive / "data")
+    summary = summarise(recipe, sets)["ours/train"]
+    assert summary["boxes"]["D40"] == 1 and summary["pictures_labelling"]["D40"] == 3 and summary["places"] == 3
+
+
+def test_the_verb_builds_and_says_what_it_made(drive):
+    rows = lines(drive, said(bbox=A, **{"class": "D40"}), said("s1_1.png", "reject"))
+    arguments = [
+        "build",
+        rows,
+        "--pictures",
+        drive / "frames",
+        "--out",
+        drive / "data" / "town",
+        "--licence",
+        "CC0-1.0",
+    ]
+    result = CliRunner().invoke(verb, [str(one) for one in arguments], catch_exceptions=False)
+    about = yaml.safe_load(result.output)
+    assert about["licence"] == "CC0-1.0" and about["pictures"] == 2 and about["reviewers"] == ["sato"]
+    assert about == yaml.safe_load((drive / "data" / "town" / "dataset.yaml").read_text(encoding="utf-8"))
+    assert (drive / "data" / "town" / "manifest.csv").is_file()
+
+
+corner = st.tuples(st.integers(0, 340), st.integers(0, 140))
+review = st.builds(
+    lambda at, side, verdict, name: Corrections("a", verdict, ((*at, at[0] + side, at[1] + side),), name),
+    corner,
+    st.integers(8, 60),
+    st.sampled_from(["accept", "reject", "fix", None]),
+    st.sampled_from(["D00", "D40"]),
+)
+
+
+@given(st.lists(review, max_size=8), st.sampled_from([0.0, 0.25, 1.0]))
+def test_no_clipping_shows_what_nobody_reviewed_or_hides_what_it_labels(some, context):
+    picture = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    kept = settled(some)
+    for one in clippings(kept, CLASSES, SIZE, context):
+        left, top, right, bottom = one.window
+        assert 0 <= left < right <= SIZE[0] and 0 <= top < bottom <= SIZE[1]
+        canvas = np.full(picture.shape[:2], True)
+        canvas[top:bottom, left:right] = (one.cut(picture) == PAD).all(axis=2)
+        for _, (x1, y1, x2, y2) in one.boxes:
+            assert left <= x1 and top <= y1 and x2 <= right and y2 <= bottom
+            assert not canvas[y1:y2, x1:x2].any()
+        labelled = np.zeros(picture.shape[:2], bool)
+        for _, (x1, y1, x2, y2) in one.boxes:
+            labelled[y1:y2, x1:x2] = True
+        for other in kept:
+            x1, y1, x2, y2 = other.boxes[0]
+            there = other.verdict in ("accept", "fix") and other.name in one.labelled
+            if other.verdict is None or (there and (other.name, other.boxes[0]) not in one.boxes):
+                assert (canvas | labelled)[y1:y2, x1:x2].all()
+
+
+def test_every_file_name_is_safe(drive):
+    odd = drive / "frames" / "a b" / "ü#1.png"
+    odd.parent.mkdir()
+    Image.new("RGB", SIZE).save(odd)
+    (one,), _ = made(drive, lines(drive, said("a b/ü#1.png", "reject")))
+    assert re.fullmatch(r"[A-Za-z0-9_.-]+", one.picture.name) and one.place == "ours/ours"

@@ -1,0 +1,158 @@
+"""Reviews as lines of a file: what a person said about a box, or about a whole picture."""
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from training.errors import ReviewError
+from training.sources.boxes import Box
+
+__all__ = ["Corrections", "Detection", "Review", "read_detections", "read_reviews"]
+
+
+def _numbers(value: object) -> object:
+    """A box as people write it in a table: four numbers with commas or blanks between them."""
+    if isinstance(value, str):
+        return value.replace(",", " ").strip("[]() ").split() or None
+    return value
+
+
+def _blank_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+Corners = Annotated[Box | None, BeforeValidator(_numbers)]
+Text = Annotated[str | None, BeforeValidator(_blank_is_none)]
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+Line = TypeVar("Line", bound=_Line)
+
+
+class Detection(_Line):
+    """A box that a model drew: `detection` is its id, `bbox` x1 y1 x2 y2 in px of the picture `image`."""
+
+    detection: str
+    image: str
+    name: str = Field(alias="class")
+    bbox: Annotated[Box, BeforeValidator(_numbers)]
+
+
+class Review(_Line):
+    """What one person said.
+
+    Of a box: `accept` (it is a `class`), `reject` (there is no `class` here), `fix` (it is a `class`, and lies at
+    `bbox`). Of a whole picture, which has neither detection nor bbox: `accept` (all there is has been marked), `reject`
+    (there is nothing on it).
+    """
+
+    detection: Text = None
+    image: Text = None
+    bbox: Corners = None
+    verdict: Literal["accept", "reject", "fix"]
+    name: Text = Field(default=None, alias="class")
+    reviewer: str = ""
+    when: str = ""
+
+    @model_validator(mode="after")
+    def _is_about_something(self) -> Self:
+        if self.detection is None and self.image is None:
+            raise ValueError("name a detection, or an image with or without a bbox")
+        if self.verdict == "fix" and self.name is None and self.bbox is None:
+            raise ValueError("a fix says which class, or which bbox, is right")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """What reviews and edited surveys come to, before pictures are looked at.
+
+    Attributes:
+        image: the picture's name.
+        verdict: accept, reject or fix; None for a box that nobody reviewed.
+        boxes: where: the box there is or is not, and for a fix also the box as it was.
+        name: class that is there, or that is not; None: of no class at all (a rejection of everything).
+        reviewer: who.
+        when: ISO 8601, later goes before earlier.
+    """
+
+    image: str
+    verdict: Literal["accept", "reject", "fix"] | None
+    boxes: tuple[Box, ...]
+    name: str | None
+    reviewer: str = ""
+    when: str = ""
+
+
+def read_detections(path: Path) -> dict[str, Detection]:
+    """The model's boxes by id, from a CSV or JSONL file with detection, image, class and bbox.
+
+    Raises:
+        ReviewError: when a line is no detection; it is named.
+    """
+    return {one.detection: one for one in (_valid(Detection, row, at) for row, at in _rows(path))}
+
+
+def read_reviews(path: Path, detections: Mapping[str, Detection]) -> list[Corrections]:
+    """The reviews of a CSV or JSONL file.
+
+    Args:
+        path: the file; its columns or keys are those of `Review`.
+        detections: the model's boxes that reviews may name.
+
+    Raises:
+        ReviewError: when a line is no review or names a detection that is not among those; it is named.
+    """
+    return [_resolved(_valid(Review, row, at), detections, at) for row, at in _rows(path)]
+
+
+def _resolved(review: Review, detections: Mapping[str, Detection], where: str) -> Corrections:
+    known = None
+    if review.detection is not None:
+        known = detections.get(review.detection)
+        if known is None:
+            remedy = "Give the table of the model's boxes with --detections."
+            raise ReviewError(f"no detection is called {review.detection}", where=where, remedy=remedy)
+    image = known.image if known is not None else review.image or ""
+    boxes = tuple(box for box in (review.bbox, known.bbox if known is not None else None) if box is not None)
+    if any(box[2] <= box[0] or box[3] <= box[1] for box in boxes):
+        raise ReviewError("the box has no area: bbox is x1 y1 x2 y2", where=where)
+    name = review.name or (known.name if known is not None else None)
+    if name is None and boxes:
+        raise ReviewError("the class is missing", where=where, remedy="Say which class is there, or is not.")
+    return Corrections(image, review.verdict, boxes, name, review.reviewer, review.when)
+
+
+def _valid(kind: type[Line], row: Mapping[str, Any], where: str) -> Line:
+    try:
+        return kind.model_validate(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "line"
+        raise ReviewError(f"{field}: {first['msg']}", where=where) from error
+
+
+def _rows(path: Path) -> Iterable[tuple[Mapping[str, Any], str]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReviewError("the file cannot be read", where=path) from error
+    if path.suffix.lower() == ".csv":
+        for number, row in enumerate(csv.DictReader(text.splitlines()), start=2):
+            yield {name: value or "" for name, value in row.items() if name}, f"{path}, line {number}"
+        return
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise ReviewError("the line is no JSON", where=f"{path}, line {number}") from error
+            yield row, f"{path}, line {number}"

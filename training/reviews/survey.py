@@ -1,0 +1,124 @@
+"""An edited road survey as reviews: what people set in QGIS says what the boxes of each defect were."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+
+from geo.errors import LayerError
+from geo.geopackage import read_layer
+from training.errors import ReviewError
+from training.reviews.lines import Corrections
+from training.road import CRACKS
+from training.sources.boxes import Box
+
+__all__ = ["read_survey"]
+
+REAL = {"accepted", "planned", "assigned", "in_progress", "deferred", "reopened", "done", "verified"}
+"""States that nobody sets on what is no damage."""
+REJECTED = "rejected"
+REACH_M = 3.0
+"""Boxes farther from a defect are not taken for its own where the survey does not say whose they are."""
+CLEARLY = 2.0
+"""The next defect must be this many times as far away."""
+
+
+def read_survey(path: Path) -> list[Corrections]:
+    """What an edited road GeoPackage says about the boxes that its survey drew.
+
+    A defect whose `status` is `rejected` is no damage of any class: so say all its boxes. One in a state that only real
+    damage gets is what its `class` says. A `class` that none of its boxes has was written by a person, and holds
+    whatever the status. All other boxes were reviewed by nobody.
+
+    Raises:
+        ReviewError: when the layers `defects` or `observations` are not there, or lack a column.
+    """
+    try:
+        defects, boxes = read_layer(path, "defects"), read_layer(path, "observations")
+    except LayerError as error:
+        raise ReviewError("this is no road survey", where=path, remedy="Name the road.gpkg of a survey.") from error
+    for frame, columns in ((defects, ("uuid", "class", "status")), (boxes, ("frame", "class", "x1", "y1", "x2", "y2"))):
+        lacking = [column for column in columns if column not in frame.columns]
+        if lacking:
+            raise ReviewError(f"the survey has no column {', '.join(lacking)}", where=path)
+    owner, told = _owners(defects, boxes)
+    verdicts = _verdicts(defects, boxes, np.where(told, owner, -1))
+    return [
+        _correction(row, verdicts[at] if at >= 0 else None, path) for row, at in zip(_rows(boxes), owner, strict=True)
+    ]
+
+
+def _owners(defects: pd.DataFrame, boxes: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The row of the defect that each box shows, -1 where that is not clear; and whether the survey itself tells it."""
+    of_uuid = {str(uuid): row for row, uuid in enumerate(defects["uuid"])}
+    owner = np.full(len(boxes), -1, np.int64)
+    of_none = np.zeros(len(boxes), bool)
+    if "defect" in boxes.columns:
+        said = boxes["defect"].fillna("").astype(str)
+        owner = np.array([of_uuid.get(one, -1) for one in said], np.int64)
+        of_none = (said == "").to_numpy(bool)
+    # A defect known from an earlier survey keeps that survey's uuid, which its boxes do not know: those go by place.
+    told = owner >= 0
+    lost = ~told & ~of_none
+    if lost.any() and len(defects) and {"x_m", "y_m"} <= set(boxes.columns):
+        owner[lost] = _nearest(defects, boxes[lost])
+    return owner, told
+
+
+def _nearest(defects: pd.DataFrame, boxes: pd.DataFrame) -> NDArray[np.int64]:
+    there = shapely.get_coordinates(defects.geometry.to_numpy())
+    seen = boxes[["x_m", "y_m"]].to_numpy(np.float64, na_value=np.nan)
+    away = np.hypot(*(seen[:, None, axis] - there[None, :, axis] for axis in (0, 1)))
+    kinds = [np.array([_kind(name) for name in frame["class"].astype(str)]) for frame in (boxes, defects)]
+    away = np.where(kinds[0][:, None] == kinds[1][None, :], np.nan_to_num(away, nan=np.inf), np.inf)
+    order = np.argsort(away, axis=1)
+    first = np.take_along_axis(away, order[:, :1], axis=1)[:, 0]
+    second = np.take_along_axis(away, order[:, 1:2], axis=1)[:, 0] if len(there) > 1 else np.full(len(seen), np.inf)
+    clear = (first <= REACH_M) & (second >= CLEARLY * first)
+    return np.where(clear, order[:, 0], -1)
+
+
+def _kind(name: str) -> str:
+    """Cracks change their type as the vehicle nears them; a pothole is never the crack beside it."""
+    return "crack" if name in CRACKS else name
+
+
+def _verdicts(defects: pd.DataFrame, boxes: pd.DataFrame, owner: NDArray[np.int64]) -> list[tuple[str, str] | None]:
+    """By defect: ("reject", ""), ("accept", class), or None where nobody said anything.
+
+    Args:
+        defects: the edited layer.
+        boxes: the observations.
+        owner: the row of the defect that the survey itself says each box shows, -1 where it does not: a class is only
+            known to be rewritten where all the boxes it was voted from are known.
+    """
+    seen = boxes["class"].astype(str).to_numpy()
+    verdicts: list[tuple[str, str] | None] = []
+    for row, (status, name) in enumerate(zip(defects["status"].astype(str), defects["class"].astype(str), strict=True)):
+        rewritten = (owner == row).any() and name not in set(seen[owner == row])
+        if status == REJECTED:
+            verdicts.append(("reject", ""))
+        elif status in REAL or rewritten:
+            verdicts.append(("accept", name))
+        else:
+            verdicts.append(None)
+    return verdicts
+
+
+def _rows(boxes: pd.DataFrame) -> Sequence[tuple[str, str, Box]]:
+    corners = boxes[["x1", "y1", "x2", "y2"]].to_numpy(np.float64)
+    pairs = zip(boxes["frame"].astype(str), boxes["class"].astype(str), corners.tolist(), strict=True)
+    return [(frame, name, (box[0], box[1], box[2], box[3])) for frame, name, box in pairs]
+
+
+def _correction(row: tuple[str, str, Box], verdict: tuple[str, str] | None, path: Path) -> Corrections:
+    frame, name, box = row
+    if verdict is None:
+        return Corrections(frame, None, (box,), name)
+    said, as_class = verdict
+    if said == "reject":
+        return Corrections(frame, "reject", (box,), None, path.name)
+    return Corrections(frame, "accept" if as_class == name else "fix", (box,), as_class, path.name)
