@@ -16,6 +16,7 @@ from pipelines.errors import PipelineError
 from pipelines.report.content import ReportParams
 from pipelines.road.consolidate import ConsolidateParams
 from pipelines.road.coverage import CoverageParams
+from pipelines.road.evidence import EvidenceParams
 from pipelines.road.judge import JudgeParams
 from pipelines.road.previous import PreviousParams
 from pipelines.road.sections import SectionParams
@@ -39,6 +40,7 @@ class RoadParams(BaseModel):
     calibration: CalibrationParams = Field(default_factory=CalibrationParams)
     camera: CameraErrors = Field(default_factory=CameraErrors)
     consolidate: ConsolidateParams = Field(default_factory=ConsolidateParams)
+    evidence: EvidenceParams = Field(default_factory=EvidenceParams)
     judge: JudgeParams = Field(default_factory=JudgeParams)
     coverage: CoverageParams = Field(default_factory=CoverageParams)
     sections: SectionParams = Field(default_factory=SectionParams)

@@ -56,6 +56,11 @@ def family_codes(names: Iterable[str], *, merge_cracks: bool = True) -> NDArray[
     return np.array([codes[family] for family in families], np.int64)
 
 
+def family_bits(names: Iterable[str], *, merge_cracks: bool = True) -> NDArray[np.int64]:
+    """(n,) int64: one bit a family, so that a thing that was called by two of them can carry both."""
+    return np.left_shift(np.int64(1), family_codes(names, merge_cracks=merge_cracks))
+
+
 def name_ja(name: str) -> str:
     """The Japanese name; an unknown class is shown as it is called."""
     return NAMES_JA.get(name, name)

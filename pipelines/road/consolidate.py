@@ -1,10 +1,8 @@
 """One feature per defect, from every box that shows it.
 
-The same defect is: the same family of classes, a shared link, and no more than 3 m apart once the positions'
-uncertainty is
-granted. Boxes → sightings (`sightings`) → runs within a pass (`tracking`) → defects over all passes (`merging`) →
-table.
-docs/design/road-judgement.md says why each step is as it is.
+The same defect is: a family of classes in common, a shared link, and no more than 3 m apart once the positions'
+uncertainty is granted. Boxes → sightings (`sightings`) → runs within a pass (`tracking`) → defects over all passes
+(`merging`) → class and confidence (`votes`) → table. docs/design/road-judgement.md says why each step is as it is.
 """
 
 from __future__ import annotations
@@ -16,10 +14,12 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.road.features import DEFECT_COLUMNS, Labels, defect_table
-from pipelines.road.merging import MergeGates, merge, runs_of, stitch
-from pipelines.road.sightings import Index, Sightings, sightings_of
+from pipelines.road.evidence import Watch
+from pipelines.road.features import DEFECT_COLUMNS, Found, Labels, defect_table
+from pipelines.road.merging import MergeGates, fuse, merge, outlines_of, runs_of, stitch
+from pipelines.road.sightings import Grouping, Index, Sightings, sightings_of
 from pipelines.road.tracking import Gates, follow, passes_of
+from pipelines.road.votes import PassRuns, belief, vote
 
 
 class ConsolidateParams(BaseModel):
@@ -33,7 +33,10 @@ class ConsolidateParams(BaseModel):
         track_memory_m: driving over which the track's error keeps its value, m.
         pitch_share: part of a sighting's forward variance that all boxes of its frame share.
         view_correlation: correlation of the view errors of two sightings of a pass (camera height, mean pitch).
-        overlap: share of the smaller of two boxes of a frame that must be covered for them to show one thing.
+        overlap: share of the smaller of two boxes of a frame and family that must be covered for them to show one
+            thing.
+        same_ground: intersection over union from which two boxes of different families show one thing. A pothole
+            within a larger cracked area is below, and stays a defect of its own.
         merge_cracks: D00, D10, D20 and untyped cracks may be one defect.
         reach_m: defects farther from the vehicle are no longer looked for, m.
         pass_gap_s: a longer gap between frames begins a new pass, s.
@@ -51,6 +54,7 @@ class ConsolidateParams(BaseModel):
     pitch_share: float = Field(default=0.8, ge=0, lt=1)
     view_correlation: float = Field(default=0.3, ge=0, le=1)
     overlap: float = Field(default=0.4, gt=0, le=1)
+    same_ground: float = Field(default=0.5, gt=0, le=1)
     merge_cracks: bool = True
     reach_m: float = Field(default=35.0, gt=0)
     pass_gap_s: float = Field(default=60.0, gt=0)
@@ -63,8 +67,7 @@ class Consolidated(NamedTuple):
 
     Attributes:
         defects: one row per defect (`DEFECT_COLUMNS`), in order of first sighting; Point geometry and, as a plain
-        column,
-            the `footprint` of the nearest sighting moved to the defect's position.
+            column, the `footprint` of the best sighting moved to the defect's position.
         membership: one entry per observation, indexed as they are: the defect's uuid, "" where it has none.
     """
 
@@ -73,7 +76,10 @@ class Consolidated(NamedTuple):
 
 
 def consolidate(
-    observations: gpd.GeoDataFrame, frames: pd.DataFrame, params: ConsolidateParams | None = None
+    observations: gpd.GeoDataFrame,
+    frames: pd.DataFrame,
+    params: ConsolidateParams | None = None,
+    watch: Watch | None = None,
 ) -> Consolidated:
     """Merge the sightings of each defect, over frames and passes.
 
@@ -83,17 +89,27 @@ def consolidate(
         observations: table `observations`; rows that are not `located` take no part.
         frames: table `frames`, with a row for every frame that an observation names.
         params: what counts as the same defect.
+        watch: what scores are worth, and which frames should have shown a defect.
 
     Raises:
         PipelineError: a column is missing, or a box's frame is not among the frames.
     """
-    knobs = params or ConsolidateParams()
-    sightings = sightings_of(observations, frames, overlap=knobs.overlap, merge_cracks=knobs.merge_cracks)
+    knobs, watch = params or ConsolidateParams(), watch or Watch()
+    grouping = Grouping(knobs.overlap, knobs.same_ground, knobs.merge_cracks)
+    sightings = sightings_of(observations, frames, grouping, watch)
     if not len(sightings):
         return Consolidated(empty_defects(observations.crs), pd.Series("", index=observations.index, dtype=object))
-    passes = _passes(observations, frames, sightings, knobs.pass_gap_s)
+    driven = _passes(observations, frames, knobs.pass_gap_s)
+    passes = driven["passes"].reindex(sightings.frame_name).to_numpy(np.int64)
     label, run = _defects_of(sightings, passes, knobs)
-    table = defect_table(observations, sightings, Labels(label, run, passes), knobs)
+    runs = runs_of(sightings, run, passes, knobs.view_correlation)
+    of_run = np.zeros(len(runs), np.int64)
+    of_run[run] = label
+    known = PassRuns(runs, run, of_run, fuse(runs, of_run))
+    voted = vote(sightings, label, merge_cracks=knobs.merge_cracks)
+    believed = belief(known, sightings, voted.gain, driven.reset_index(), watch)
+    found = Found(Labels(label, run, passes), known.place, voted.named, believed)
+    table = defect_table(observations, sightings, found, knobs.photo_forward_m)
     kept = table["n_seen"].to_numpy() >= knobs.min_seen
     uuids = np.append(np.where(kept, table["uuid"], ""), "").astype(object)
     of_row = np.where(sightings.of_row >= 0, label[sightings.of_row], -1)
@@ -107,14 +123,13 @@ def empty_defects(crs: object) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(table, geometry=gpd.GeoSeries([], crs=crs), crs=crs)[DEFECT_COLUMNS]
 
 
-def _passes(observations: gpd.GeoDataFrame, frames: pd.DataFrame, sightings: Sightings, gap_s: float) -> Index:
-    """(n,) int64: the pass of each sighting."""
+def _passes(observations: gpd.GeoDataFrame, frames: pd.DataFrame, gap_s: float) -> pd.DataFrame:
+    """`x_m`, `y_m` and `passes` (int64) of every frame that has a pose, by the frame's name."""
     valid = frames[frames["frame"].isin(observations["frame"]) | frames["valid"].to_numpy(bool)]
     ordered = valid.dropna(subset=["x_m", "y_m", "t_s"]).sort_values(["t_s", "frame"], kind="stable")
     number = passes_of(ordered[["x_m", "y_m"]].to_numpy(np.float64), ordered["t_s"].to_numpy(np.float64), gap_s=gap_s)
-    by_frame = pd.Series(number, index=ordered["frame"].to_numpy())
-    names = observations["frame"].to_numpy()[sightings.row]
-    return np.asarray(by_frame[~by_frame.index.duplicated()].loc[names], np.int64)
+    table = ordered[["frame", "x_m", "y_m"]].assign(passes=number).set_index("frame")
+    return table[~table.index.duplicated()]
 
 
 def _defects_of(sightings: Sightings, passes: Index, knobs: ConsolidateParams) -> tuple[Index, Index]:
@@ -123,7 +138,7 @@ def _defects_of(sightings: Sightings, passes: Index, knobs: ConsolidateParams) -
     rho = knobs.view_correlation
     between = MergeGates(*shared, rho)
     run = _by_first(follow(sightings, passes, Gates(*shared, knobs.pitch_share, knobs.reach_m)))
-    run = _by_first(stitch(runs_of(sightings, run, passes, rho), between)[run])
+    run = _by_first(stitch(runs_of(sightings, run, passes, rho), outlines_of(sightings, run), between)[run])
     return _by_first(merge(runs_of(sightings, run, passes, rho), between)[run]), run
 
 

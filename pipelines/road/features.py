@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import Protocol
 
 import geopandas as gpd
 import numpy as np
@@ -12,18 +11,20 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from pipelines.road.classes import UNTYPED_CRACK, name_en, name_ja
-from pipelines.road.merging import runs_of
+from pipelines.road.classes import name_en, name_ja
+from pipelines.road.merging import Fused
 from pipelines.road.sightings import Array, Index, Sightings
-from pipelines.road.tracking import invert
+from pipelines.road.votes import Belief
 
 NAMESPACE = uuid.UUID("6f0a3c1e-7d0b-5f57-9a55-2f6c0f6b7f0d")
 
 DEFECT_COLUMNS = [
     *("uuid", "class", "class_ja", "class_en", "length_m", "width_m", "area_m2", "size_sd_m", "depth", "score"),
     *(
+        "confidence",
         "position_sd_m",
         "n_seen",
+        "n_looked",
         "n_passes",
         "first_seen",
         "last_seen",
@@ -39,15 +40,6 @@ _BOX = ["x1", "y1", "x2", "y2"]
 _EDGE_PX = 3.0
 
 
-class FeatureKnobs(Protocol):
-    """The parameters that tables of defects depend on."""
-
-    @property
-    def view_correlation(self) -> float: ...  # noqa: D102
-    @property
-    def photo_forward_m(self) -> float: ...  # noqa: D102
-
-
 @dataclass(frozen=True, slots=True)
 class Labels:
     """To what each of n sightings belongs, all (n,) int64 numbered without gaps."""
@@ -57,24 +49,41 @@ class Labels:
     passes: Index
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is known of n defects from their runs and boxes.
+
+    Attributes:
+        labels: what belongs together.
+        place: where they lie, from the runs of all passes.
+        named: the class of each.
+        belief: how far each can be believed.
+    """
+
+    labels: Labels
+    place: Fused
+    named: list[str]
+    belief: Belief
+
+
 def defect_table(
-    observations: gpd.GeoDataFrame, sightings: Sightings, labels: Labels, knobs: FeatureKnobs
+    observations: gpd.GeoDataFrame, sightings: Sightings, found: Found, photo_forward_m: float
 ) -> gpd.GeoDataFrame:
     """One row per defect, in order of label.
 
     Args:
         observations: table `observations`.
         sightings: the observations' sightings.
-        labels: what belongs together.
-        knobs: see `consolidate.ConsolidateParams`.
+        found: what is known of the defects.
+        photo_forward_m: see `consolidate.ConsolidateParams`.
     """
+    labels, names = found.labels, found.named
     seen = pd.DataFrame(observations.drop(columns=observations.geometry.name)).iloc[sightings.row]
     seen = seen.reset_index(drop=True)
     n = int(labels.defect.max()) + 1
-    xy, cov = _positions(sightings, labels, n, knobs.view_correlation)
-    best = _best_views(seen, labels.defect, knobs.photo_forward_m)
+    xy, cov = found.place.xy_m, found.place.cov
+    best = _best_views(seen, labels.defect, photo_forward_m)
     size, size_sd = _sizes(seen, labels.defect, n)
-    names = _classes(observations, sightings, labels.defect, n)
     days = _days(seen["t_s"])
     by_defect = days.groupby(labels.defect)
     table = pd.DataFrame(
@@ -89,8 +98,10 @@ def defect_table(
             "size_sd_m": size_sd,
             "depth": "unknown",
             "score": _scores(sightings.score, labels, n),
+            "confidence": found.belief.confidence,
             "position_sd_m": np.sqrt(np.trace(cov, axis1=1, axis2=2) / 2),
             "n_seen": np.bincount(labels.defect, minlength=n),
+            "n_looked": found.belief.n_looked,
             "n_passes": pd.Series(labels.passes).groupby(labels.defect).nunique().to_numpy(),
             "first_seen": by_defect.min().to_numpy(),
             "last_seen": by_defect.max().to_numpy(),
@@ -103,24 +114,6 @@ def defect_table(
     table["chainage_m"], table["offset_m"] = _along_link(seen, sightings, labels.defect, table["link"].to_numpy(), xy)
     points = gpd.GeoSeries(gpd.points_from_xy(xy[:, 0], xy[:, 1]), crs=observations.crs)
     return gpd.GeoDataFrame(table, geometry=points, crs=observations.crs)[DEFECT_COLUMNS]
-
-
-def _positions(sightings: Sightings, labels: Labels, n: int, rho: float) -> tuple[Array, Array]:
-    """Place (n, 2) m and covariance (n, 2, 2) m² of each defect.
-
-    Sightings of a pass are fused by the view's part, the pass's share of the track's error is added once, and passes,
-    whose
-    errors have nothing in common, are fused by the sum.
-    """
-    runs = runs_of(sightings, labels.run, labels.passes, rho)
-    of_run = np.zeros(len(runs), np.int64)
-    of_run[labels.run] = labels.defect
-    each = invert(runs.cov)
-    info, vector = np.zeros((n, 2, 2)), np.zeros((n, 2))
-    np.add.at(info, of_run, each)
-    np.add.at(vector, of_run, np.einsum("nij,nj->ni", each, runs.xy_m))
-    cov = invert(info)
-    return np.einsum("nij,nj->ni", cov, vector), cov
 
 
 def _uuids(seen: pd.DataFrame, sightings: Sightings, defect: Index) -> list[str]:
@@ -143,23 +136,6 @@ def _scores(score: Array, labels: Labels, n: int) -> Array:
     of_run[labels.run] = labels.defect
     wrong = np.bincount(of_run, np.log1p(-np.clip(best, 0, 0.9999)), minlength=n)
     return np.asarray(-np.expm1(wrong))
-
-
-def _classes(observations: gpd.GeoDataFrame, sightings: Sightings, defect: Index, n: int) -> list[str]:
-    """The class with most score in all boxes; an untyped crack yields to any type that was named."""
-    rows = np.flatnonzero(sightings.of_row >= 0)
-    votes = pd.DataFrame(
-        {
-            "defect": defect[sightings.of_row[rows]],
-            "class": observations["class"].to_numpy()[rows],
-            "score": observations["score"].to_numpy(np.float64)[rows],
-        }
-    )
-    total = votes.groupby(["defect", "class"], sort=True)["score"].agg(lambda s: float(np.sort(s.to_numpy()).sum()))
-    ranked = total.reset_index()
-    ranked["untyped"] = ranked["class"] == UNTYPED_CRACK
-    ranked = ranked.sort_values(["defect", "untyped", "score", "class"], ascending=[True, True, False, True])
-    return ranked.drop_duplicates("defect")["class"].tolist()[:n]
 
 
 def _sizes(seen: pd.DataFrame, defect: Index, n: int) -> tuple[Array, Array]:

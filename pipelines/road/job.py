@@ -29,6 +29,7 @@ from pipelines.preflight import Ready, preflight
 from pipelines.report.content import Provenance
 from pipelines.road.consolidate import consolidate
 from pipelines.road.coverage import seen_ground
+from pipelines.road.evidence import Watch
 from pipelines.road.judge import judge
 from pipelines.road.observe import fits, frame_table, observe
 from pipelines.road.previous import compare, read_previous
@@ -132,7 +133,8 @@ def assess(ready: Ready, looked: Looked, job: Job) -> Results:
     frames.attrs["crs"] = scene.trajectory.crs
     observations = observe(shown.boxes, frames, scene)
     seen = seen_ground(frames, scene.camera, params.coverage)
-    defects = consolidate(observations, frames, params.consolidate).defects
+    watch = Watch(job.detector.card.thresholds.score, seen, params.evidence)
+    defects, observations["defect"] = consolidate(observations, frames, params.consolidate, watch)
     previous = None if survey.previous is None else read_previous(survey.previous)
     compared = compare(defects, previous, seen, ready.date, params.previous)
     judged = judge(compared, scene.roads.links, params.judge)

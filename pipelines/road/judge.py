@@ -1,8 +1,10 @@
 """How bad each defect is, which comes first, and why.
 
 Levels are MyCityReport's three (損傷なし, 損傷あり, 要補修). The priority is a sum of named terms whose weights
-stand in params.yaml; every row carries its terms, so that a crew can argue with it. Depth cannot be seen in one
-picture and is never inferred.
+stand in params.yaml; every row carries its terms, so that a crew can argue with it. What a defect does to people counts
+as far as the defect is believed: the terms `safety` and `size` are multiplied by its confidence (`evidence`), which is
+what they come to on average over many defects like it. What is believed too little, or lies beside the road, is not
+listed but kept for a second look. Depth cannot be seen in one picture and is never inferred.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.road import reasons
 from pipelines.road.classes import ALLIGATOR, POTHOLE
 from pipelines.road.sightings import Array
-from pipelines.road.status import CLOSED, status_of
+from pipelines.road.status import CLOSED, FIRST, status_of
 
 TERMS = ("safety", "size", "traffic", "seen_again", "growth", "people", "confidence")
 
@@ -35,14 +37,19 @@ class JudgeParams(BaseModel):
         crack_repair_m: other cracks this long or longer need repair; None: never on their own.
         safety: points by level and class; it weighs more than any other term.
         size_weight: points of a defect of `full_size_m` or more.
-        full_size_m: by class, mean of length and width at which the size term is full.
+        full_size_m: by class, the size at which the size term is full: mean of length and width, for potholes the
+            side of the square of the same area.
         traffic_weight: points on the busiest class of road.
         traffic: share of `traffic_weight` by class of road (OpenStreetMap's `highway`); no term for others.
         seen_again_weight: points where several passes or surveys saw it.
         growth_weight: points where it has grown since the last survey.
         people_weight: points at `full_people` passers-by, where footfall is known.
         full_people: people an hour at which the people term is full.
-        confidence_weight: points at a score of 1 and sightings in four frames.
+        confidence_weight: points at a confidence of 1.
+        list_confidence: defects believed less get no rank: a crew would more often than not find nothing. They stay on
+            the map, and in the report under "look again". What people have taken up (a status they set) stays listed.
+        beside_sds: nor do those get one that lie beside the carriageway by more than that many standard deviations of
+            their position, on roads whose width is known.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -67,6 +74,8 @@ class JudgeParams(BaseModel):
     people_weight: float = Field(default=6.0, ge=0)
     full_people: float = Field(default=500.0, gt=0)
     confidence_weight: float = Field(default=6.0, ge=0)
+    list_confidence: float = Field(default=0.5, ge=0, le=1)
+    beside_sds: float = Field(default=1.5, ge=0)
 
 
 def judge(
@@ -75,16 +84,17 @@ def judge(
     """Add level, priority, terms, rank, road name and reasons to a table of defects.
 
     Columns `change`, `growth_m`, `n_surveys` and `status` (from `previous`) and `people_per_h` are used where
-    present. Closed
-    defects and those that are gone get no rank; the others are ranked by priority, ties by uuid.
+    present. Closed defects, those that are gone and those to look at again (`look_again`) get no rank; the others are
+    ranked by priority, ties by uuid.
 
     Args:
         defects: as from `consolidate` or `previous`.
-        links: `Roads.links`, for the names and classes of roads.
+        links: `Roads.links`, for the names, classes and widths of roads.
         params: levels and weights.
 
     Returns:
-        A new table in order of rank, those without a rank last.
+        A new table in order of rank; then what is to be looked at again, and last what is closed or gone. `listed`
+        says which have a rank.
     """
     knobs = params or JudgeParams()
     table = _with_roads(defects.copy(), links)
@@ -98,14 +108,42 @@ def judge(
     table["priority"] = [round(sum(row.values()), 2) for row in terms]
     for language in ("ja", "en"):
         table[f"reasons_{language}"] = reasons.sentences(table, terms, language)
-    open_ = ~table["status"].isin(CLOSED) & ~table["change"].isin(["gone"])
-    order = np.lexsort((table["uuid"].to_numpy(str), -table["priority"].to_numpy(np.float64), ~open_))
+    open_ = ~table["status"].isin(CLOSED).to_numpy() & ~table["change"].isin(["gone"]).to_numpy()
+    table["listed"] = open_ & ~look_again(table, links, knobs)
+    group = np.where(table["listed"], 0, np.where(open_, 1, 2))
+    order = np.lexsort((table["uuid"].to_numpy(str), -table["priority"].to_numpy(np.float64), group))
     table = table.iloc[order].reset_index(drop=True)
-    ranked = int(open_.sum())
-    numbers = np.arange(1, len(table) + 1)
-    table["rank"] = pd.array(np.where(numbers <= ranked, numbers, 0), dtype="Int64")
-    table.loc[table["rank"] == 0, "rank"] = pd.NA
+    numbers = pd.Series(np.arange(1, len(table) + 1), dtype="Int64")
+    table["rank"] = numbers.where(table["listed"], pd.NA)
     return table
+
+
+def look_again(table: pd.DataFrame, links: gpd.GeoDataFrame | None, params: JudgeParams) -> NDArray[np.bool_]:
+    """(n,) bool: believed too little, or beside the road, and not taken up by people.
+
+    Args:
+        table: `confidence` (NaN where unknown: such rows stay), `status`, `link`, `offset_m`, `position_sd_m`.
+        links: `Roads.links`.
+        params: the limits.
+    """
+    doubtful = _column(table, "confidence") < params.list_confidence
+    untouched = np.array([status == FIRST for status in table["status"]], bool)
+    return np.asarray((doubtful | _beside(table, links, params.beside_sds)) & untouched, bool)
+
+
+def _beside(table: pd.DataFrame, links: gpd.GeoDataFrame | None, sds: float) -> NDArray[np.bool_]:
+    """(n,) bool: beside the carriageway beyond the doubt of the position; False where the width is assumed only."""
+    if links is None or not {"width_m", "width_source"} <= set(links.columns):
+        return np.zeros(len(table), bool)
+    stated = links[links["width_source"] == "given"].drop_duplicates("link").set_index("link")["width_m"]
+    width = table["link"].map(stated).to_numpy(np.float64)
+    off = np.abs(_column(table, "offset_m")) - sds * np.nan_to_num(_column(table, "position_sd_m"))
+    return np.asarray(off > width / 2, bool)
+
+
+def _column(table: pd.DataFrame, name: str) -> Array:
+    """(n,) float64: the column, NaN where the table lacks it."""
+    return table[name].to_numpy(np.float64) if name in table.columns else np.full(len(table), np.nan)
 
 
 def levels(table: pd.DataFrame, params: JudgeParams) -> NDArray[np.object_]:
@@ -132,6 +170,13 @@ def mean_size(table: pd.DataFrame) -> Array:
     return np.asarray(size.mean(axis=1))
 
 
+def _extent(table: pd.DataFrame) -> Array:
+    """(n,) float64 m: how large a defect counts. A box of 3 × 0.2 m is no hole 1.6 m across: a hole's area decides."""
+    sides = np.nan_to_num(table[["length_m", "width_m"]].to_numpy(np.float64))
+    hole = table["class"].to_numpy(object) == POTHOLE
+    return np.asarray(np.where(hole, np.sqrt(sides.prod(axis=1)), sides.mean(axis=1)), np.float64)
+
+
 def terms_of(table: pd.DataFrame, params: JudgeParams) -> list[dict[str, float]]:
     """The named terms of each row's priority, in points; a term whose data is missing is absent, not zero."""
     kind, level = table["class"].to_numpy(object), table["judgement"].to_numpy(object)
@@ -140,18 +185,20 @@ def terms_of(table: pd.DataFrame, params: JudgeParams) -> list[dict[str, float]]
     again = (table["n_passes"].fillna(1).to_numpy(np.float64) > 1) | (
         table["n_surveys"].fillna(1).to_numpy(np.float64) > 1
     )
-    frames = np.minimum(table["n_seen"].fillna(1).to_numpy(np.float64) / 4, 1.0)
-    sure = table["score"].fillna(0.0).to_numpy(np.float64) * (0.5 + 0.5 * frames)
+    confidence = _column(table, "confidence")
+    # A row that states none (a point set by hand) is taken at its word.
+    believed = np.where(np.isnan(confidence), 1.0, confidence)
     change = table["change"].to_numpy(object)
     grown = np.maximum(np.nan_to_num(table["growth_m"].to_numpy(np.float64)), 0.0) * (change == "worse")
     growth = params.growth_weight * np.minimum(grown / np.maximum(0.5 * mean_size(table), 1e-6), 1.0)
     columns: dict[str, Array] = {
-        "safety": np.array([params.safety.get(a, {}).get(b, 0.0) for a, b in zip(level, kind, strict=True)]),
-        "size": np.asarray(params.size_weight * np.minimum(mean_size(table) / full, 1.0), np.float64),
+        "safety": believed
+        * np.array([params.safety.get(a, {}).get(b, 0.0) for a, b in zip(level, kind, strict=True)], np.float64),
+        "size": believed * params.size_weight * np.minimum(_extent(table) / full, 1.0),
         "traffic": params.traffic_weight * np.array(road, np.float64),
         "seen_again": np.asarray(params.seen_again_weight * again, np.float64),
         "growth": np.where(change == "", np.nan, growth),
-        "confidence": params.confidence_weight * sure,
+        "confidence": params.confidence_weight * confidence,
     }
     if "people_per_h" in table.columns:
         people = table["people_per_h"].to_numpy(np.float64)

@@ -19,7 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from pipelines.road.sightings import Array, Index, Sightings
+from pipelines.road.sightings import Array, Index, Sightings, family_mask
 from pipelines.road.tracking import assign, drift_variance, invert
 
 # A pass's shift is sought among neighbours this near.
@@ -27,6 +27,11 @@ _WINDOW_M = 50.0
 # What remains between two passes once their common shift is removed.
 _PATTERN_SD_M = 0.5
 _MOST_TRIED = 64
+# A family of classes with less of a run's evidence is a slip of the detector, not what the run may be.
+_CONTESTED = 1 / 3
+# Pieces that cover the same ground differ no more in area: far off, a side is uncertain by half of itself.
+_ALIKE = 1 / 3
+_LEAST_SIDE_M = 0.2
 # Driving between two pieces of one broken run: half of how far a camera sees.
 _PIECES_APART_M = 10.0
 
@@ -52,7 +57,7 @@ class Runs:
         cov_view: (n, 2, 2) float64, m²: camera and box only.
         track_sd_m: (n,) float64, m per axis: the track's part, which more sightings do not shrink.
         extent_m: (n,) float64: half of length plus width, of the nearest sighting.
-        family: (n,) int64.
+        family: (n,) int64, one bit for each family of classes that it may be.
         passes: (n,) int64.
         frames: n sets of frame numbers.
         links: n sets of the links its sightings were snapped to; empty off the network.
@@ -76,6 +81,14 @@ class Runs:
         return self.cov_view + np.square(self.track_sd_m)[:, None, None] * np.eye(2)
 
 
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """Places of n defects: (n, 2) float64, map m, and covariance (n, 2, 2) float64, m²."""
+
+    xy_m: Array
+    cov: Array
+
+
 def runs_of(sightings: Sightings, label: Index, passes: Index, view_correlation: float) -> Runs:
     """Fuse the sightings of each run by inverse covariance of the view's part.
 
@@ -93,18 +106,50 @@ def runs_of(sightings: Sightings, label: Index, passes: Index, view_correlation:
     np.add.at(vector, label, np.einsum("nij,nj->ni", each, sightings.xy_m))
     count = np.bincount(label, minlength=n)
     cov = invert(info)
-    nearest = np.lexsort((sightings.row, sightings.forward_m, label))
-    first = nearest[np.unique(label[nearest], return_index=True)[1]]
+    first = _nearest(sightings, label)
     return Runs(
         xy_m=np.einsum("nij,nj->ni", cov, vector),
         cov_view=cov * (1 + (count - 1) * view_correlation)[:, None, None],
         track_sd_m=np.bincount(label, sightings.track_sd_m, minlength=n) / np.maximum(count, 1),
         extent_m=sightings.extent_m[first].sum(axis=1) / 2,
-        family=sightings.family[first],
+        family=_families(sightings.evidence, label, n),
         passes=passes[first],
         frames=_sets(label, sightings.frame, n),
         links=[found - {""} for found in _sets(label, sightings.link, n)],
     )
+
+
+def fuse(runs: Runs, defect: Index) -> Fused:
+    """Where defects lie, from the runs of all passes.
+
+    Sightings of a pass were fused by the view's part, and its share of the track's error is added once; passes, whose
+    errors have nothing in common, are fused by the sum.
+
+    Args:
+        runs: the runs.
+        defect: (runs,) int64, the defect of each, numbered without gaps.
+    """
+    n = int(defect.max(initial=-1)) + 1
+    each = invert(runs.cov)
+    info, vector = np.zeros((n, 2, 2)), np.zeros((n, 2))
+    np.add.at(info, defect, each)
+    np.add.at(vector, defect, np.einsum("nij,nj->ni", each, runs.xy_m))
+    cov = invert(info)
+    return Fused(np.einsum("nij,nj->ni", cov, vector), cov)
+
+
+def _families(evidence: Array, label: Index, n: int) -> Index:
+    """(n,) int64 bits: the families that carry a fair part of a run's evidence."""
+    total = np.zeros((n, evidence.shape[1]))
+    np.add.at(total, label, evidence)
+    fair = np.minimum(_CONTESTED * total.sum(axis=1), total.max(axis=1))
+    return family_mask(total >= np.maximum(fair, 1e-12)[:, None])
+
+
+def _nearest(sightings: Sightings, label: Index) -> Index:
+    """(n,) int64: the sighting of each run that was made nearest to it."""
+    order = np.lexsort((sightings.row, sightings.forward_m, label))
+    return np.asarray(order[np.unique(label[order], return_index=True)[1]], np.int64)
 
 
 def _sets(label: Index, values: NDArray[np.generic], n: int) -> list[frozenset]:  # type: ignore[type-arg]
@@ -114,30 +159,81 @@ def _sets(label: Index, values: NDArray[np.generic], n: int) -> list[frozenset]:
     return [frozenset(one) for one in found]
 
 
-def stitch(runs: Runs, gates: MergeGates) -> Index:
+@dataclass(frozen=True, slots=True)
+class Outlines:
+    """The ground that n runs cover, as their nearest sightings show it.
+
+    Attributes:
+        sides_m: (n, 2) float64, along and across the heading, m.
+        ahead: (n, 2) float64, unit vector of the heading.
+    """
+
+    sides_m: Array
+    ahead: Array
+
+
+def outlines_of(sightings: Sightings, label: Index) -> Outlines:
+    """The outlines of runs.
+
+    Args:
+        sightings: n sightings.
+        label: (n,) int64, the run of each, numbered without gaps.
+    """
+    first = _nearest(sightings, label)
+    return Outlines(np.maximum(sightings.extent_m[first], _LEAST_SIDE_M), sightings.ahead[first])
+
+
+def stitch(runs: Runs, outlines: Outlines, gates: MergeGates) -> Index:
     """Join the pieces of broken runs within each pass, the likeliest first.
+
+    Pieces of one run never share a frame. They lie together after uncertainty, or the smaller lies on the larger (a
+    long crack is cut by the picture's edge as the vehicle nears it). Pieces of different families are one only where
+    they cover about the same ground: far off a crack is often taken for a hole, and a hole in a crack is smaller.
 
     Returns:
         (n,) int64, equal for runs that are pieces of one, numbered without gaps.
     """
-    i, j = near_pairs(runs.xy_m, runs.xy_m, gates.same_m)
-    kept = (i < j) & (runs.passes[i] == runs.passes[j]) & (runs.family[i] == runs.family[j])
+    reach = max(gates.same_m, float(outlines.sides_m.max(initial=0.0)))
+    i, j = near_pairs(runs.xy_m, runs.xy_m, reach)
+    kept = (i < j) & (runs.passes[i] == runs.passes[j])
     i, j = i[kept], j[kept]
     drift = drift_variance(np.square(runs.track_sd_m[i]), np.full(len(i), _PIECES_APART_M), gates.track_memory_m)
     spread = _spread(runs, i, j, gates, gates.model_sd_m) + drift[:, None, None] * np.eye(2)
-    cost = _distance(runs.xy_m[i] - runs.xy_m[j], spread)
-    near = cost < gates.gate_sigmas**2
+    offset = runs.xy_m[i] - runs.xy_m[j]
+    cost = _distance(offset, spread)
+    together = (cost < gates.gate_sigmas**2) & (np.linalg.norm(offset, axis=1) <= gates.same_m)
+    area = outlines.sides_m.prod(axis=1)
+    alike = np.minimum(area[i], area[j]) >= _ALIKE * np.maximum(area[i], area[j])
+    larger = np.where(area[i] >= area[j], i, j)
+    named = (runs.family[i] & runs.family[j]) > 0
+    near = np.where(named, together | _lies_on(offset, spread, outlines, larger), together & alike)
+    return _joined(runs, (i[near], j[near]), cost[near] + np.where(named, 0.0, gates.gate_sigmas**2)[near])
+
+
+def _joined(runs: Runs, pairs: tuple[Index, Index], cost: Array) -> Index:
+    """(n,) int64: groups made of the pairs, the cheapest first; runs that share a frame or no link stay apart."""
+    i, j = pairs
     group = list(range(len(runs)))
     members = {k: {k} for k in group}
     frames = dict(enumerate(runs.frames))
-    for k in np.lexsort((j[near], i[near], cost[near])):
-        a, b = group[i[near][k]], group[j[near][k]]
+    for k in np.lexsort((j, i, cost)):
+        a, b = group[i[k]], group[j[k]]
         if a != b and not frames[a] & frames[b] and _meet(runs.links[a], runs.links[b]):
             frames[a] |= frames.pop(b)
             for member in members[b]:
                 group[member] = a
             members[a] |= members.pop(b)
     return np.unique(np.array(group, np.int64), return_inverse=True)[1].astype(np.int64)
+
+
+def _lies_on(offset: Array, spread: Array, outlines: Outlines, larger: Index) -> NDArray[np.bool_]:
+    """(pairs,) bool: the smaller's middle lies on the larger's rectangle, a standard deviation granted."""
+    ahead = outlines.ahead[larger]
+    inside = np.ones(len(offset), bool)
+    for side, unit in enumerate((ahead, np.column_stack([ahead[:, 1], -ahead[:, 0]]))):
+        sd = np.sqrt(np.einsum("ni,nij,nj->n", unit, spread, unit))
+        inside &= np.abs((offset * unit).sum(axis=1)) <= outlines.sides_m[larger, side] / 2 + sd
+    return inside
 
 
 def merge(runs: Runs, gates: MergeGates) -> Index:
@@ -151,31 +247,36 @@ def merge(runs: Runs, gates: MergeGates) -> Index:
     root = np.arange(len(runs))
     info = invert(runs.cov)
     vector = np.einsum("nij,nj->ni", info, runs.xy_m)
-    links = list(runs.links)
+    links, family = list(runs.links), runs.family.copy()
     known = np.empty(0, np.int64)
     for number in np.unique(runs.passes):
         rows = np.flatnonzero(runs.passes == number)
         cov = invert(info[known])
         xy = np.einsum("nij,nj->ni", cov, vector[known])
-        for row, to in _match(runs, rows, (known, xy, cov), links, gates):
+        for row, to in _match(runs, rows, (known, xy, cov), (links, family), gates):
             root[row] = to
             info[to] += info[row]
             vector[to] += vector[row]
             links[to] |= links[row]
+            family[to] |= family[row]
         known = np.append(known, rows[root[rows] == rows])
     return np.unique(root, return_inverse=True)[1].astype(np.int64)
 
 
 def _match(
-    runs: Runs, rows: Index, known: tuple[Index, Array, Array], links: list[frozenset[str]], gates: MergeGates
+    runs: Runs,
+    rows: Index,
+    known: tuple[Index, Array, Array],
+    named: tuple[list[frozenset[str]], Index],
+    gates: MergeGates,
 ) -> list[tuple[int, int]]:
     """Pairs (run, known defect) of one pass, one to one."""
-    root, xy, cov = known
+    (root, xy, cov), (links, family) = known, named
     if not len(root) or not len(rows):
         return []
     total = np.sqrt(np.trace(runs.cov[rows], axis1=1, axis2=2).max() / 2 + np.trace(cov, axis1=1, axis2=2).max() / 2)
     i, j = near_pairs(runs.xy_m[rows], xy, gates.same_m + 2 * float(total))
-    kept = runs.family[rows[i]] == runs.family[root[j]]
+    kept = runs.family[rows[i]] & family[root[j]] > 0
     kept &= np.array([_meet(runs.links[rows[a]], links[root[b]]) for a, b in zip(i, j, strict=True)], bool)
     i, j = i[kept], j[kept]
     offset = xy[j] - runs.xy_m[rows[i]]

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from geo.errors import LayerError
 from geo.geopackage import read_layer
 from pipelines.errors import SurveyError
-from pipelines.road.classes import family_codes, name_en, name_ja
+from pipelines.road.classes import family_bits, name_en, name_ja
 from pipelines.road.features import DEFECT_COLUMNS, NAMESPACE
 from pipelines.road.merging import MergeGates, Runs, merge
 from pipelines.road.sightings import Array, Index
@@ -31,12 +31,24 @@ from pipelines.road.status import FIRST, seen_again, status_of
 
 _TEXT = ("class", "link", "frame")
 _NUMBERS = (
-    *("length_m", "width_m", "area_m2", "size_sd_m", "score", "position_sd_m", "chainage_m", "offset_m"),
-    *("heading_deg", "box_x1", "box_y1", "box_x2", "box_y2"),
+    *("length_m", "width_m", "area_m2", "size_sd_m", "score", "confidence", "position_sd_m", "chainage_m"),
+    *("offset_m", "heading_deg", "box_x1", "box_y1", "box_x2", "box_y2"),
 )
 # Made anew from the new survey: an old value would contradict the row it stands in.
 _DERIVED = {
-    *("rank", "priority", "terms", "judgement", "road_name", "road_class", "lat", "lon", "photo", "people_per_h"),
+    *(
+        "rank",
+        "listed",
+        "priority",
+        "terms",
+        "judgement",
+        "road_name",
+        "road_class",
+        "lat",
+        "lon",
+        "photo",
+        "people_per_h",
+    ),
     *("reasons_ja", "reasons_en", "change", "growth_m", "n_surveys", "status", "note", "found_as", "section", "fid"),
 }
 # Size is uncertain by this share of itself where a table does not say.
@@ -209,7 +221,7 @@ def _pairing(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, knobs: PreviousParams
         cov_view=knobs.view_share * np.square(sd)[:, None, None] * np.eye(2),
         track_sd_m=np.sqrt(1 - knobs.view_share) * sd,
         extent_m=np.nan_to_num(np.append(_mean_size(old), _mean_size(new))),
-        family=family_codes([*_text(old, "class"), *_text(new, "class")]),
+        family=family_bits([*_text(old, "class"), *_text(new, "class")]),
         passes=np.repeat([0, 1], [n, len(new)]),
         frames=[frozenset[int]()] * len(xy),
         links=[frozenset({str(link)} - {""}) for link in links],
@@ -278,6 +290,7 @@ def _joined(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, pairs: _Pairs) -> gpd.
         **{name: _numbers(latest(name)) for name in _NUMBERS},
         "depth": "unknown",
         "n_seen": _count(now, "n_seen") + _count(was, "n_seen"),
+        "n_looked": _count(now, "n_looked") + _count(was, "n_looked"),
         "n_passes": np.maximum(_count(now, "n_passes") + _count(was, "n_passes"), 1),
         "first_seen": np.fmin(*np.split(both["first_seen"], 2)),
         "last_seen": np.fmax(*np.split(both["last_seen"], 2)),

@@ -49,8 +49,32 @@ _OWN_STEPS = 3
 _FOUND_AS = "found_as"
 _BOX = ["box_x1", "box_y1", "box_x2", "box_y2"]
 _FIRST = [
-    *("uuid", "rank", "priority", "terms", "judgement", "class", "class_ja", "class_en", "length_m", "width_m"),
-    *("area_m2", "depth", "score", "position_sd_m", "n_seen", "first_seen", "last_seen", "link", "road_name"),
+    *(
+        "uuid",
+        "rank",
+        "listed",
+        "priority",
+        "terms",
+        "judgement",
+        "class",
+        "class_ja",
+        "class_en",
+        "length_m",
+        "width_m",
+    ),
+    *(
+        "area_m2",
+        "depth",
+        "score",
+        "confidence",
+        "position_sd_m",
+        "n_seen",
+        "n_looked",
+        "first_seen",
+        "last_seen",
+        "link",
+        "road_name",
+    ),
     *("chainage_m", "offset_m", "photo", "status", "change", "note", "reasons_ja", "reasons_en", "lat", "lon"),
 ]
 

@@ -52,6 +52,14 @@ def _centimetres(row: Mapping[str, Any]) -> int:
     return max(5, round(100 * (_number(row, "length_m") + _number(row, "width_m")) / 2 / 5) * 5)
 
 
+def _believed(row: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """Confidence in %, frames that show it, frames that show it or should; None where no confidence is stated."""
+    if row.get("confidence") is None or pd.isna(row["confidence"]):
+        return None
+    seen = round(_number(row, "n_seen"))
+    return round(100 * float(row["confidence"])), seen, max(round(_number(row, "n_looked")), seen)
+
+
 def _number(row: Mapping[str, Any], name: str) -> float:
     value = row.get(name)
     return 0.0 if value is None or pd.isna(value) else float(value)
@@ -80,6 +88,9 @@ def _english(row: Mapping[str, Any], points: Mapping[str, float]) -> list[str]:
         lines.append("Marked repaired, and back.")
     if points.get("people", 0.0) > 0:
         lines.append(f"About {_number(row, 'people_per_h'):.0f} people an hour pass here.")
+    if (believed := _believed(row)) is not None:
+        share, shown, looked = believed
+        lines.append(f"Believed to {share} %: {shown} of {looked} frames that should show it do.")
     if frames == 1:
         lines.append("Seen once only: look before you load.")
     if row["class"] == POTHOLE:
@@ -111,6 +122,9 @@ def _japanese(row: Mapping[str, Any], points: Mapping[str, float]) -> list[str]:
         lines.append("補修済みとされたが再び確認。")
     if points.get("people", 0.0) > 0:
         lines.append(f"通行者 約{_number(row, 'people_per_h'):.0f} 人/時。")
+    if (believed := _believed(row)) is not None:
+        share, shown, looked = believed
+        lines.append(f"確からしさ {share} %：写るはずの画像 {looked} 枚のうち {shown} 枚で検出。")
     if frames == 1:
         lines.append("1 枚のみで確認：現地確認を。")
     if row["class"] == POTHOLE:

@@ -69,7 +69,7 @@ def rate_sections(
     Args:
         roads: the network.
         observations: table `observations`, footprints as geometry.
-        defects: table `defects`; potholes that are gone or closed are not counted.
+        defects: table `defects`; potholes that are gone, closed or not listed are not counted.
         seen: as from `coverage.seen_ground`.
         params: length, limits.
 
@@ -158,6 +158,8 @@ def _potholes(roads: Roads, table: gpd.GeoDataFrame, defects: gpd.GeoDataFrame, 
         there &= ~defects["change"].isin(["gone"])
     if "status" in defects.columns:
         there &= ~defects["status"].isin(CLOSED)
+    if "listed" in defects.columns:
+        there &= defects["listed"].astype(bool)
     holes = defects[there.to_numpy(bool)]
     names = roads.section_at(holes["link"].to_numpy(object), holes["chainage_m"].to_numpy(np.float64), length_m)
     counts = pd.Series(names, dtype=object).value_counts()

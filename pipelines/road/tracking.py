@@ -103,6 +103,7 @@ class _Live:
         runs = np.empty(len(rows), np.int64)
         runs[old] = self.run[to]
         self.pose_m[to] = sightings.pose_m[rows[0]]
+        self.family[to] |= sightings.family[rows[old]]
         if len(new):
             runs[new] = np.arange(self.next_run, self.next_run + len(new))
             self.next_run += len(new)
@@ -134,7 +135,7 @@ def _associate(sightings: Sightings, rows: Index, live: _Live, gates: Gates) -> 
     lever = np.square(sightings.forward_m[rows])
     kappa_sd = float(np.median(pitch_sd / np.maximum(lever, 1.0)))
     allowed = _allowed(residual, spread, lever * kappa_sd, ahead, gates)
-    allowed &= sightings.family[rows][:, None] == live.family[None]
+    allowed &= (sightings.family[rows][:, None] & live.family[None]) > 0
     kappa = _common_shift(residual, precision, allowed, (lever, ahead, kappa_sd), gates.gate_sigmas**2)
     cost = _squared(residual - kappa * lever[:, None, None] * ahead, precision)
     return assign(np.where(allowed, cost, np.inf), gates.gate_sigmas**2)

@@ -13,6 +13,7 @@ from road_simulator import CRS, Drive, survey
 
 from pipelines.errors import PipelineError
 from pipelines.road.consolidate import Consolidated, ConsolidateParams, consolidate
+from pipelines.road.evidence import Watch
 from pipelines.road.features import DEFECT_COLUMNS
 
 # The method was developed on seeds 1 to 12.
@@ -135,8 +136,70 @@ def test_two_overlapping_boxes_of_one_frame_on_one_crack_are_one_defect_of_the_l
     assert defects["class"].tolist() == ["D20"]
 
 
-def test_a_pothole_in_a_crack_is_a_defect_of_its_own():
-    assert len(consolidate(*boxes(("D00", 0.0, 8.0, "A"), ("D40", 0.0, 8.0, "A"), spacing_px=0.0)).defects) == 2
+def test_a_pothole_within_a_larger_cracked_area_is_a_defect_of_its_own():
+    observations, frames = boxes(("D20", 0.0, 8.0, "A"), ("D40", 0.0, 8.0, "A"), spacing_px=0.0)
+    observations.loc[0, ["x2", "y2"]] = [205.0, 380.0]
+    assert sorted(consolidate(observations, frames).defects["class"]) == ["D20", "D40"]
+
+
+@pytest.mark.parametrize(("crack", "hole", "named"), [(0.9, 0.3, "D20"), (0.3, 0.9, "D40")])
+def test_a_crack_and_a_pothole_on_the_same_ground_are_one_defect_of_the_better_supported_class(crack, hole, named):
+    observations, frames = boxes(("D20", 0.0, 8.0, "A"), ("D40", 0.0, 8.0, "A"), spacing_px=2.0)
+    observations["score"] = [crack, hole]
+    result = consolidate(observations, frames)
+    assert result.defects["class"].tolist() == [named]
+    assert result.membership.nunique() == 1
+
+
+def drive_past(*seen: list[tuple[str, float, float]], step_m: float = 4.0) -> tuple[gpd.GeoDataFrame, pd.DataFrame]:
+    """Frames `step_m` apart, northwards; in each a list of boxes: class, score, metres ahead of the first frame."""
+    _, frame = boxes(("D40", 0.0, 8.0, "A"))
+    parts, poses = [], []
+    for k, found in enumerate(seen):
+        named = {"frame": f"f{k}", "t_s": 1e9 + k}
+        poses.append(frame.assign(**named, y_m=k * step_m))
+        if found:
+            table, _ = boxes(*((name, 0.0, y, "A") for name, _, y in found))
+            parts.append(table.assign(**named, score=[s for _, s, _ in found], forward_m=table["y_m"] - k * step_m))
+    return pd.concat(parts, ignore_index=True), pd.concat(poses, ignore_index=True)
+
+
+def seen_by(frames: pd.DataFrame) -> gpd.GeoDataFrame:
+    shapes = [shapely.box(x - 5, y + 2, x + 5, y + 20) for x, y in frames[["x_m", "y_m"]].to_numpy()]
+    return gpd.GeoDataFrame(frames[["frame", "t_s", "heading_deg"]], geometry=shapes, crs=CRS)
+
+
+def test_what_far_frames_take_for_a_hole_is_the_crack_that_near_frames_show():
+    hole, crack = [("D40", 0.6, 20.0)], [("D00", 0.6, 20.0)]
+    defects = consolidate(*drive_past(hole, hole, crack, crack)).defects
+    assert defects[["class", "n_seen"]].to_numpy().tolist() == [["D00", 4]]
+
+
+def test_a_hole_and_a_crack_that_one_frame_shows_beside_one_another_stay_two():
+    both = [("D40", 0.6, 20.0), ("D00", 0.6, 20.6)]
+    defects = consolidate(*drive_past(both[:1], both, both[1:])).defects
+    assert sorted(defects["class"]) == ["D00", "D40"]
+
+
+def test_frames_that_should_show_a_defect_and_do_not_take_confidence_from_it():
+    always = drive_past(*[[("D40", 0.5, 20.0)]] * 5)
+    once = drive_past([], [], [("D40", 0.5, 20.0)], [], [])
+    first, second = (
+        consolidate(o, f, watch=Watch({"D40": 0.3}, seen_by(f))).defects.iloc[0] for o, f in (always, once)
+    )
+    assert (first["n_seen"], first["n_looked"]) == (5, 5)
+    # At 20, 16 and 4 m nothing is missed: the first two are too far to tell, the last frame is nearer than 12 m.
+    assert (second["n_seen"], second["n_looked"]) == (1, 3)
+    alone = consolidate(*once, watch=Watch({"D40": 0.3})).defects.iloc[0]
+    assert first["confidence"] > 0.5 > alone["confidence"] > second["confidence"]
+
+
+def test_a_box_six_times_as_long_as_wide_is_no_pothole():
+    observations, frames = boxes(("D40", 0.0, 8.0, "A"))
+    observations[["length_m", "width_m"]] = [2.4, 0.3]
+    assert consolidate(observations, frames).defects["class"].tolist() == ["crack"]
+    observations[["length_m", "width_m"]] = [1.5, 0.3]
+    assert consolidate(observations, frames).defects["class"].tolist() == ["D40"]
 
 
 def test_an_untyped_crack_yields_to_a_type_that_was_named():

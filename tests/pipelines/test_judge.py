@@ -18,6 +18,7 @@ def defects(*rows: dict[str, object]) -> gpd.GeoDataFrame:
     day = pd.Timestamp("2026-04-01")
     plain = {
         **{"class": "D40", "length_m": 0.5, "width_m": 0.5, "area_m2": 0.25, "score": 0.8, "n_seen": 3, "n_passes": 1},
+        **{"confidence": 0.8, "n_looked": 4, "offset_m": 0.0, "position_sd_m": 1.0},
         **{"depth": "unknown", "link": "A", "first_seen": day, "last_seen": day},
     }
     table = pd.DataFrame([{"uuid": f"u{k:02}", **plain, **row} for k, row in enumerate(rows)])
@@ -41,6 +42,8 @@ row = st.fixed_dictionaries(
         "width_m": st.floats(0, 5) | st.just(np.nan),
         "area_m2": st.floats(0, 90) | st.just(np.nan),
         "score": st.floats(0, 1) | st.just(np.nan),
+        "confidence": st.floats(0, 1) | st.just(np.nan),
+        "offset_m": st.floats(-9, 9) | st.just(np.nan),
         "n_seen": st.integers(1, 60),
         "n_passes": st.integers(1, 4),
         "link": st.sampled_from(["A", "B", ""]),
@@ -72,8 +75,13 @@ def test_ranks_run_from_one_over_the_open_defects_by_falling_priority(rows):
     assert ranked["rank"].tolist() == list(range(1, len(ranked) + 1))
     assert ranked["priority"].is_monotonic_decreasing
     left = table[table["rank"].isna()]
-    assert (left["status"].isin(CLOSED) | (left["change"] == "gone")).all()
+    closed = left["status"].isin(CLOSED) | (left["change"] == "gone")
+    doubtful = (left["confidence"] < JudgeParams().list_confidence) & (left["status"] == "detected")
+    assert (closed | doubtful).all()
     assert not (ranked["status"].isin(CLOSED) | (ranked["change"] == "gone")).any()
+    assert not ((ranked["confidence"] < JudgeParams().list_confidence) & (ranked["status"] == "detected")).any()
+    assert (table["listed"] == table["rank"].notna()).all()
+    assert closed.is_monotonic_increasing, "what is closed stands last"
 
 
 @settings(max_examples=10, deadline=None)

@@ -29,6 +29,7 @@ def defects(*rows: dict[str, object], day: dt.date = SPRING) -> gpd.GeoDataFrame
         plain = {
             **{"uuid": f"{day:%m}-{k}", "class": "D40", "length_m": 0.5, "width_m": 0.5, "area_m2": 0.25},
             **{"size_sd_m": 0.05, "depth": "unknown", "score": 0.8, "position_sd_m": 0.8, "n_seen": 4, "n_passes": 1},
+            **{"confidence": 0.9, "n_looked": 5},
             **{"first_seen": pd.Timestamp(day), "last_seen": pd.Timestamp(day), "link": "A", "chainage_m": 20.0 * k},
             **{
                 "offset_m": 0.0,

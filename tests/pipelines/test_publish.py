@@ -159,7 +159,7 @@ def test_geojson_is_in_degrees_and_says_what_the_layer_says(published):
     one = features[0]
     assert one["geometry"]["coordinates"] == [one["properties"]["lon"], one["properties"]["lat"]]
     assert 139 < one["properties"]["lon"] < 141
-    assert one["properties"]["terms"]["safety"] == 50.0
+    assert one["properties"]["terms"]["safety"] == pytest.approx(50 * one["properties"]["confidence"], abs=0.006)
     assert one["properties"]["first_seen"] == "1970-01-01"
 
 
