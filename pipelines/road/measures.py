@@ -14,6 +14,7 @@ from types import MappingProxyType
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyogrio
 import shapely
 
 from geo.geopackage import read_layer
@@ -21,6 +22,7 @@ from pipelines.errors import SurveyError
 from pipelines.road.classes import ALLIGATOR, POTHOLE, family_codes
 from pipelines.road.merging import near_pairs, one_to_one
 from pipelines.road.previous import read_previous
+from pipelines.road.shown import score_in_pictures
 from pipelines.road.sightings import Array, Index
 
 # A defect farther than this from any true one of its family shows something else.
@@ -51,16 +53,17 @@ def score_against_truth(defects: gpd.GeoDataFrame, truth: gpd.GeoDataFrame) -> d
     """Measure a table of defects against the true ones.
 
     Args:
-        defects: as published; rows that an earlier survey left over (`gone`, `not_seen`) do not count. Without `rank`,
-            the ranking is not measured.
+        defects: as published; rows that an earlier survey left over (`gone`, `not_seen`) do not count. Where it has a
+            column `listed`, figures are of the listed rows. Without `rank`, the ranking is not measured.
         truth: `class`, `area_m2` and outlines, in any CRS; where it has a column `visible`, defects that no frame
             shows are left out.
 
     Returns:
         Counts (`n_true`, `n_listed`, `n_detected`), `position_median_m` and `position_p95_m` of the matched defects
-        (pairs beyond `REACH_M` are never matched), `features_per_detected` (a second feature at a true defect counts),
-        `kept_apart` (share of the detected ones without a missed neighbour of their family within reach: a lower
-        bound, for a miss looks like a merger), `recall`, `precision` (share of the features at a true defect),
+        (pairs beyond `REACH_M` are never matched), `features_per_detected` (a second feature near a true defect counts,
+        also one of a patch beside it: `shown` tells them apart), `kept_apart` (share of the detected ones without a
+        missed neighbour of their family within reach: a lower bound, for a miss looks like a merger), `recall`,
+        `recall_all` (with the rows that are not listed), `precision` (share of the features near a true defect),
         `ndcg_20` and `worst_in_top` (see `ndcg`, `worst_in_top`). None where a figure has no cases.
     """
     shown = truth[truth["visible"].to_numpy(bool)] if "visible" in truth.columns else truth
@@ -68,6 +71,9 @@ def score_against_truth(defects: gpd.GeoDataFrame, truth: gpd.GeoDataFrame) -> d
     listed = defects
     if "change" in defects.columns:
         listed = defects[~defects["change"].isin(["gone", "not_seen"])]
+    every = np.unique(_match(listed, shown).truth)
+    if "listed" in listed.columns:
+        listed = listed[listed["listed"].astype(bool)]
     listed = listed.reset_index(drop=True)
     match = _match(listed, shown)
     detected = np.unique(match.truth[match.truth >= 0])
@@ -82,6 +88,7 @@ def score_against_truth(defects: gpd.GeoDataFrame, truth: gpd.GeoDataFrame) -> d
         "features_per_detected": close / len(detected) if len(detected) else None,
         "kept_apart": _kept_apart(shown, detected),
         "recall": len(detected) / len(shown) if len(shown) else None,
+        "recall_all": int((every >= 0).sum()) / len(shown) if len(shown) else None,
         "precision": close / len(listed) if len(listed) else None,
     }
     if "rank" in listed.columns and len(shown):
@@ -109,7 +116,12 @@ def score_sample(result: Path, sample_dir: Path) -> dict[str, Figure]:
         raise SurveyError("no truth lies here", where=sample_dir, remedy="Name a folder that `sample make` wrote")
     shown = pd.read_parquet(boxes, columns=["damage"])["damage"]
     truth["visible"] = truth["damage"].isin(shown)
-    return score_against_truth(read_previous(result), truth)
+    defects = read_previous(result)
+    figures = score_against_truth(defects, truth)
+    if "observations" in set(pyogrio.list_layers(result)[:, 0]):
+        observations = read_layer(result, "observations").fillna({"defect": ""})
+        figures |= score_in_pictures(defects, observations, pd.read_parquet(boxes))
+    return figures
 
 
 def true_severity(truth: pd.DataFrame) -> Array:
