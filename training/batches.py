@@ -12,7 +12,7 @@ from PIL import Image
 from training.crops import Crop, choose_window, cut, see_boxes
 from training.recipe import Recipe, Stage
 from training.sources.samples import Sample
-from training.transplant import Cutting, cut_out, transplant
+from training.transplant import Change, Cutting, cut_out, transplant
 from training.weather import relight
 
 __all__ = ["Album", "Batch", "epoch_batches", "read_picture"]
@@ -143,7 +143,8 @@ def _crop(album: Album, sample: Sample, recipe: Recipe, stage: Stage, rng: np.ra
     for name, chance in stage.transplant.items():
         class_id = recipe.classes.index(name)
         if sample.labelled[class_id] and rng.random() < chance:
-            crop = transplant(crop, album.cuttings(name, class_id), class_id, recipe.transplant, rng)
+            change = Change(class_id, recipe.transplant, stage.transplant_light)
+            crop = transplant(crop, album.cuttings(name, class_id), change, rng)
     picture, xyxy = relight(crop.picture, recipe.light, rng), crop.xyxy
     if rng.random() < 0.5:
         picture = np.asarray(cv2.flip(picture, 1), dtype=np.uint8)
@@ -152,9 +153,7 @@ def _crop(album: Album, sample: Sample, recipe: Recipe, stage: Stage, rng: np.ra
     return Crop(picture, xyxy, crop.class_id)
 
 
-def _one(
-    album: Album, sample: Sample, recipe: Recipe, stage: Stage, side: int, rng: np.random.Generator
-) -> Crop:
+def _one(album: Album, sample: Sample, recipe: Recipe, stage: Stage, side: int, rng: np.random.Generator) -> Crop:
     picture = album.picture(sample)
     scale = stage.sources[sample.source].scale or recipe.crop.scale
     params = recipe.crop.model_copy(update={"scale": scale})

@@ -77,7 +77,8 @@ class Stage(_Section):
 
     The learning rate goes from `rate` to `final_rate` along half a cosine. `mosaic` is the share of crops put together
     from four of half the side, all of one data set and with the same classes labelled. `transplant` is, by class, the
-    share of crops that get objects of that class cut out of other pictures (along their masks). `kinds` names, for a
+    share of crops that get objects of that class cut out of other pictures (along their masks), with their light
+    multiplied by a factor from the range `transplant_light`: a hole of another road may be darker. `kinds` names, for a
     class that tells no type, the classes that are its types (see `training.loss.LabelledClassLoss`).
     """
 
@@ -90,6 +91,7 @@ class Stage(_Section):
     sources: dict[str, Share] = Field(min_length=1)
     mosaic: float = Field(default=0, ge=0, le=1)
     transplant: dict[str, float] = Field(default_factory=dict)
+    transplant_light: tuple[float, float] = (1, 1)
     kinds: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from training.crops import Crop
 from training.recipe import TransplantParams
 
-__all__ = ["Cutting", "cut_out", "transplant"]
+__all__ = ["Change", "Cutting", "cut_out", "transplant"]
 
 MARGIN_PX = 6
 LEAST_PX = 16
@@ -39,6 +39,21 @@ class Cutting:
     cover: NDArray[np.float32]
     ground: NDArray[np.float32]
     xyxy: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is done to a crop.
+
+    Attributes:
+        class_id: the class of the objects set into it.
+        params: their size and number.
+        light: range of a factor on their brightness.
+    """
+
+    class_id: int
+    params: TransplantParams
+    light: tuple[float, float] = (1.0, 1.0)
 
 
 def cut_out(picture: Picture, mask: NDArray[np.bool_], boxes: NDArray[np.float32]) -> Iterable[Cutting]:
@@ -68,28 +83,27 @@ def cut_out(picture: Picture, mask: NDArray[np.bool_], boxes: NDArray[np.float32
         )
 
 
-def transplant(
-    crop: Crop, cuttings: Sequence[Cutting], class_id: int, params: TransplantParams, rng: np.random.Generator
-) -> Crop:
-    """The crop with up to `params.most` more objects of `class_id`, each within a box of another class.
+def transplant(crop: Crop, cuttings: Sequence[Cutting], change: Change, rng: np.random.Generator) -> Crop:
+    """The crop with up to `change.params.most` more objects, each within a box of another class.
 
     Objects are shrunk, never enlarged, flipped at random and lit as the place they are set into. Where there is no
     box to set them into, or no room in it, the crop stays as it is.
     """
-    hosts = crop.xyxy[crop.class_id != class_id]
+    own = crop.class_id == change.class_id
+    hosts = crop.xyxy[~own]
     if not len(hosts) or not cuttings:
         return crop
-    picture, taken = crop.picture.copy(), list(crop.xyxy[crop.class_id == class_id])
+    picture, taken = crop.picture.copy(), list(crop.xyxy[own])
     added: list[NDArray[np.float32]] = []
-    for _ in range(int(rng.integers(1, params.most + 1))):
-        cutting = _shrunk(cuttings[int(rng.integers(len(cuttings)))], params, rng)
+    for _ in range(int(rng.integers(1, change.params.most + 1))):
+        cutting = _shrunk(cuttings[int(rng.integers(len(cuttings)))], change.params, rng)
         place = _place(cutting, hosts[int(rng.integers(len(hosts)))], [*taken, *added], rng)
         if place is not None:
-            _set_into(picture, cutting, place)
+            _set_into(picture, cutting, place, rng.uniform(*change.light))
             added.append(cutting.xyxy + np.array([*place, *place], np.float32))
     if not added:
         return crop
-    class_ids = np.append(crop.class_id, np.full(len(added), class_id, np.int16)).astype(np.int16)
+    class_ids = np.append(crop.class_id, np.full(len(added), change.class_id, np.int16)).astype(np.int16)
     return Crop(picture, np.vstack([crop.xyxy, *added]).astype(np.float32), class_ids)
 
 
@@ -124,11 +138,11 @@ def _place(
     return (x, y) if clear else None
 
 
-def _set_into(picture: Picture, cutting: Cutting, place: tuple[int, int]) -> None:
+def _set_into(picture: Picture, cutting: Cutting, place: tuple[int, int], factor: float) -> None:
     x, y = place
     height, width = cutting.cover.shape
     under = picture[y : y + height, x : x + width].astype(np.float32)
     light = np.clip((under.mean(axis=(0, 1)) + 1) / (cutting.ground + 1), 0.5, 2.0)
     cover = cutting.cover[..., None]
-    mixed = under * (1 - cover) + np.clip(cutting.picture * light, 0, 255) * cover
+    mixed = under * (1 - cover) + np.clip(cutting.picture * (light * factor), 0, 255) * cover
     picture[y : y + height, x : x + width] = np.rint(mixed).astype(np.uint8)

@@ -8,7 +8,7 @@ from training.batches import Album, epoch_batches
 from training.crops import Crop
 from training.recipe import LightParams, Recipe, Share, Stage, TransplantParams
 from training.sources.samples import Sample
-from training.transplant import cut_out, transplant
+from training.transplant import Change, cut_out, transplant
 
 HOLE, CRACK = 0, 1
 STILL = LightParams(tone=0, colour=0, shadow=0, blur=0, noise=0, jpeg=0)
@@ -50,7 +50,9 @@ def test_a_box_that_its_mask_does_not_fill_is_not_cut_out():
 def test_what_is_set_in_lies_in_its_box_within_the_damage_and_takes_its_light():
     crop = cracked()
     for seed in range(30):
-        after = transplant(crop, cuttings(), HOLE, TransplantParams(size_px=(12, 30)), np.random.default_rng(seed))
+        after = transplant(
+            crop, cuttings(), Change(HOLE, TransplantParams(size_px=(12, 30))), np.random.default_rng(seed)
+        )
         added = after.xyxy[after.class_id == HOLE]
         assert len(added)
         assert (added >= 20).all() and (added[:, [0, 2]] <= 180).all() and (added[:, [1, 3]] <= 190).all()
@@ -66,17 +68,30 @@ def test_what_is_set_in_lies_in_its_box_within_the_damage_and_takes_its_light():
 def test_objects_are_shrunk_never_enlarged():
     sizes = []
     for seed in range(40):
-        after = transplant(cracked(), cuttings(), HOLE, TransplantParams(size_px=(10, 90)), np.random.default_rng(seed))
+        after = transplant(
+            cracked(), cuttings(), Change(HOLE, TransplantParams(size_px=(10, 90))), np.random.default_rng(seed)
+        )
         holes = after.xyxy[after.class_id == HOLE]
         sizes += np.sqrt(np.prod(holes[:, 2:] - holes[:, :2], axis=1)).tolist()
     assert min(sizes) < 14 and max(sizes) == pytest.approx(np.sqrt(40 * 30), abs=0.5)
+
+
+def test_a_factor_below_one_makes_objects_darker_and_leaves_the_road():
+    cracked_road, donors = cracked(), list(cut_out(*road_with_hole(hole=90)))
+    plain, dark = (
+        transplant(cracked_road, donors, Change(HOLE, TransplantParams(), light), np.random.default_rng(2))
+        for light in ((1.0, 1.0), (0.4, 0.4))
+    )
+    (x, y) = np.rint((plain.xyxy[1, :2] + plain.xyxy[1, 2:]) / 2).astype(int)
+    assert dark.picture[y, x] == pytest.approx(plain.picture[y, x] * 0.4, abs=2)
+    assert (dark.picture[:20] == plain.picture[:20]).all()
 
 
 def test_no_two_objects_lie_on_one_another():
     params = TransplantParams(size_px=(25, 30), most=4)
     for seed in range(30):
         crop = cracked(box=(20, 30, 100, 110))
-        after = transplant(crop, cuttings(), HOLE, params, np.random.default_rng(seed))
+        after = transplant(crop, cuttings(), Change(HOLE, params), np.random.default_rng(seed))
         holes = after.xyxy[after.class_id == HOLE]
         for i, (a1, b1, a2, b2) in enumerate(holes):
             for x1, y1, x2, y2 in holes[:i]:
@@ -86,8 +101,8 @@ def test_no_two_objects_lie_on_one_another():
 def test_without_damage_or_cuttings_a_crop_stays_as_it_is():
     bare = Crop(np.zeros((50, 50, 3), np.uint8), np.empty((0, 4), np.float32), np.empty(0, np.int16))
     rng = np.random.default_rng(0)
-    assert transplant(bare, cuttings(), HOLE, TransplantParams(), rng) is bare
-    assert transplant(cracked(), [], HOLE, TransplantParams(), rng).xyxy.shape == (1, 4)
+    assert transplant(bare, cuttings(), Change(HOLE, TransplantParams()), rng) is bare
+    assert transplant(cracked(), [], Change(HOLE, TransplantParams()), rng).xyxy.shape == (1, 4)
 
 
 def sample(folder, name, labelled, source="roads"):
