@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image
 
 from geo.errors import TrackError
-from geo.track.fixes import Fixes
+from geo.track.fixes import Array, Fixes, ReadCounts
 from geo.track.units import KMH_MPS, KNOT_MPS, MPH_MPS, sd_of_radius
 
 PICTURE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
@@ -24,6 +24,8 @@ _TAG: Final = ExifTags.Base
 _SPEED_UNITS: Final = {"K": KMH_MPS, "M": MPH_MPS, "N": KNOT_MPS}
 _OFFSET: Final = re.compile(r"([+-])(\d\d):?(\d\d)")
 _QUARTER_S: Final = 900.0
+_CUT_OFF_S: Final = 1.0
+"""Most cameras write whole seconds, and satellite times always are: a picture may seem to be older than its fix."""
 _WIDEST_ZONE_S: Final = 14 * 3600
 _NAN: Final = float("nan")
 
@@ -53,7 +55,11 @@ def photo_times(paths: Sequence[Path], timezone: ZoneInfo | None = None) -> npt.
 
 
 def fixes_from_photos(paths: Sequence[Path], timezone: ZoneInfo | None = None) -> Fixes:
-    """The positions that pictures state, at the times that `photo_times` tells, so that both are on one clock.
+    """The positions that pictures state, on the clock of the times that `photo_times` tells.
+
+    A phone writes its newest fix into every picture, with the fix's own time where it is careful: at one fix in three
+    seconds two pictures in three repeat a position that the vehicle has left. A position repeated from one picture to
+    the next is therefore one fix, at the satellites' time where stated, else at that of the first of these pictures.
 
     Args:
         paths: the pictures, in any order.
@@ -71,19 +77,47 @@ def fixes_from_photos(paths: Sequence[Path], timezone: ZoneInfo | None = None) -
     if not placed.any():
         remedy = "Name the drive's own track (GPX, CSV or NMEA)"
         raise TrackError(f"none of the {len(paths)} pictures states a GPS position", where=where, remedy=remedy)
-    times = np.array([_time(header, timezone) for header in headers])
-    if not np.isfinite(times[placed]).any():
+    taken = np.array([_time(header, timezone) for header in headers])
+    if not np.isfinite(taken[placed]).any():
         remedy = "State the timezone that the camera's clock was set to"
         raise TrackError("no picture with a position states when it was taken", where=where, remedy=remedy)
+    fixed = np.array([_gps_time(header.gps) for header in headers])
+    newest = _new_fixes(taken, fixed, np.stack([lon, lat], axis=-1))
+    repeats = ReadCounts(duplicates=len(headers) - len(newest))
+    headers = [headers[place] for place in newest]
     return Fixes.of(
-        times,
-        lon,
-        lat,
+        _fix_times(taken, fixed)[newest],
+        np.asarray(lon)[newest],
+        np.asarray(lat)[newest],
         speed_mps=[_speed(header.gps) for header in headers],
         bearing_deg=[_course(header.gps) for header in headers],
         sd_m=sd_of_radius([_number(header.gps.get(_GPS.GPSHPositioningError)) for header in headers]),
         source="EXIF",
+        counts=repeats,
     )
+
+
+def _new_fixes(taken: Array, fixed: Array, lonlat: Array) -> npt.NDArray[np.int64]:
+    """Places, in order of time, of the pictures (n,) whose fix is not that of the picture before them."""
+    order = np.argsort(taken, kind="stable")
+    said = np.column_stack([lonlat, np.nan_to_num(fixed)])[order]
+    repeated = np.append(False, (said[1:] == said[:-1]).all(axis=1))
+    return np.asarray(order[~repeated])
+
+
+def _fix_times(taken: Array, fixed: Array) -> Array:
+    """When fixes were made, on the clock that pictures were taken by, float64 (n,).
+
+    A fix is as old as the pictures are apart, or younger, in the freshest case. Where that case is outside of what
+    this allows, it is the two clocks that differ.
+    """
+    both = np.isfinite(taken) & np.isfinite(fixed)
+    if not both.any():
+        return taken
+    age_s = float((taken - fixed)[both].min())
+    apart_s = float(np.median(np.diff(np.sort(taken[both])))) if both.sum() > 1 else 0.0
+    ahead_s = 0.0 if -_CUT_OFF_S <= age_s <= apart_s + _CUT_OFF_S else age_s
+    return np.where(both, fixed + ahead_s, taken)
 
 
 def _header(path: Path) -> _Header:

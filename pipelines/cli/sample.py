@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -10,7 +11,7 @@ from pipelines.files import replacing
 from pipelines.road.measures import score_sample
 from pipelines.sample.params import read_params
 from pipelines.sample.train_set import TrainSetPlan, write_train_set
-from pipelines.sample.write import write_sample
+from pipelines.sample.write import GpsIn, write_sample
 
 
 @click.group()
@@ -22,10 +23,16 @@ def sample() -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--seed", type=int, default=None, help="Everything random follows from it.")
 @click.option("--frames", type=int, default=None, help="How many pictures the drive takes.")
+@click.option(
+    "--gps",
+    type=click.Choice(get_args(GpsIn)),
+    default=None,
+    help="Where the fixes are: a GPX beside the frames (the default), or the frames' EXIF as a phone writes it.",
+)
 @click.option("--params", type=click.Path(path_type=Path, dir_okay=False), default=None, help="A params.yaml.")
-def make(folder: Path, seed: int | None, frames: int | None, params: Path | None) -> None:
+def make(folder: Path, seed: int | None, frames: int | None, gps: GpsIn | None, params: Path | None) -> None:
     """Write the sample survey to FOLDER: frames, track, roads, manifest and truth."""
-    stated = {"seed": seed, "frames": frames}
+    stated = {"seed": seed, "frames": frames, "gps": gps}
     chosen = read_params(params, {k: v for k, v in stated.items() if v is not None})
     with progress_bar("rendering", "frame") as progress:
         write_sample(folder, chosen, progress=progress)

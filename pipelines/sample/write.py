@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import geopandas as gpd
 import gpxpy.gpx
@@ -30,6 +31,7 @@ from pipelines.sample.journey import (
     sample_journey,
     true_frames,
 )
+from pipelines.sample.phone import PhoneFixes
 from pipelines.sample.randomness import stream
 from pipelines.sample.render import Renderer, Shot
 from pipelines.sample.scene import build_scene
@@ -38,7 +40,12 @@ from pipelines.sample.town import EPSG, Town, sample_town
 from pipelines.sample.truth import visible_boxes
 
 _JPEG_QUALITY = 88
+_EXIF, _GPS = 0x8769, 0x8825
 _DATE_TIME_ORIGINAL, _SUBSECONDS, _OFFSET = 36867, 37521, 36881
+_TRACK = "track.gpx"
+
+GpsIn = Literal["gpx", "exif"]
+"""Where the receiver's fixes are written: a GPX beside the frames, or the frames' EXIF headers."""
 
 
 class SampleParams(BaseModel):
@@ -47,12 +54,16 @@ class SampleParams(BaseModel):
     Attributes:
         seed: everything random follows from it.
         frames: how many pictures the drive takes, at equal distances.
+        gps: `gpx` writes the receiver's fixes beside the frames. `exif` writes them into the frames, as a phone's
+            camera app does: every picture states the newest fix of that moment, one in three seconds, with the fix's
+            own time and speed but no course, and fixes that no picture follows are lost.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int = Field(default=7, ge=0)
     frames: int = Field(default=220, ge=2, le=5000)
+    gps: GpsIn = "gpx"
 
 
 def write_sample(
@@ -66,7 +77,7 @@ def write_sample(
 
     Args:
         folder: created if absent; files of the same names are replaced.
-        params: seed and number of frames.
+        params: seed, number of frames, and where GPS is written.
         workers: threads that render; the machine's cores by default.
         progress: called with frames done and frames in all.
     """
@@ -76,18 +87,23 @@ def write_sample(
     frames = true_frames(journey, SAMPLE_CAMERA, params.frames, params.seed)
     _drop_other_frames(folder / "frames", {f.name for f in frames})
     renderer = Renderer(scene, params.seed)
+    fixes = PhoneFixes.of(receiver_fixes(journey, params.seed))
 
     def render(frame: TrueFrame) -> None:
         picture = renderer.frame(frame.view, shot_of(frame, params.seed))
-        replace_file(folder / "frames" / frame.name, jpeg(picture, frame.t_s))
+        gps = fixes.newest(frame.t_s) if params.gps == "exif" else None
+        replace_file(folder / "frames" / frame.name, jpeg(picture, frame.t_s, gps))
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         for done, _ in enumerate(pool.map(render, frames), start=1):
             if progress:
                 progress(done, len(frames))
-    replace_file(folder / "track.gpx", _gpx(receiver_fixes(journey, params.seed)).encode())
+    if params.gps == "gpx":
+        replace_file(folder / _TRACK, _gpx(receiver_fixes(journey, params.seed)).encode())
+    else:
+        (folder / _TRACK).unlink(missing_ok=True)
     write_geopackage(folder / "roads.gpkg", [_roads(town)], START.date())
-    replace_file(folder / "survey.yaml", _manifest().encode())
+    replace_file(folder / "survey.yaml", _manifest(params.gps).encode())
     _write_truth(folder, scene.damages, frames)
 
 
@@ -105,15 +121,16 @@ def shot_of(frame: TrueFrame, seed: int) -> Shot:
     return Shot(frame.number, exposure=float(light), warmth=float(1 + 0.015 * np.sin(frame.s_m / 90)))
 
 
-def jpeg(picture: Image, t_s: float) -> bytes:
-    """A JPEG file with the time it was taken, to the millisecond, in its EXIF header."""
+def jpeg(picture: Image, t_s: float, gps: Mapping[int, object] | None = None) -> bytes:
+    """A JPEG file with the time it was taken, to the millisecond, in its EXIF header, and GPS tags where given."""
     local = dt.datetime.fromtimestamp(t_s, START.tzinfo)
     exif = Pillow.Exif()
     exif[271], exif[272] = "Michisora", "rendered sample"
-    times = exif.get_ifd(0x8769)
+    times = exif.get_ifd(_EXIF)
     times[_DATE_TIME_ORIGINAL] = f"{local:%Y:%m:%d %H:%M:%S}"
     times[_SUBSECONDS] = f"{round(local.microsecond / 1000):03}"
     times[_OFFSET] = "+09:00"
+    exif.get_ifd(_GPS).update(gps or {})
     buffer = io.BytesIO()
     Pillow.fromarray(picture).save(buffer, "JPEG", quality=_JPEG_QUALITY, exif=exif)
     return buffer.getvalue()
@@ -144,17 +161,19 @@ def _roads(town: Town) -> Layer:
     return Layer("roads", gpd.GeoDataFrame(rows, crs=f"EPSG:{EPSG}"), title_ja="道路", title_en="Roads")
 
 
-def _manifest() -> str:
+def _manifest(gps: GpsIn) -> str:
     manifest = {
         "name": "Sample drive",
         "date": START.date(),
         "frames": "frames",
-        "track": "track.gpx",
+        "track": _TRACK,
         "roads": "roads.gpkg",
         "clock_offset_s": 0.0,
         "timezone": "Asia/Tokyo",
         "camera": {"height_m": SAMPLE_CAMERA.height_m, "hfov_deg": round(SAMPLE_CAMERA.hfov_deg, 6)},
     }
+    if gps == "exif":
+        del manifest["track"]
     return str(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True))
 
 

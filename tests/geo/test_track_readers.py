@@ -271,18 +271,51 @@ def test_a_picture_with_gps_time_needs_no_timezone(tmp_path: Path) -> None:
 def test_photos_give_a_track_on_the_clock_of_their_own_times(tmp_path: Path) -> None:
     motion = {12: "K", 13: 36.0, 14: "T", 15: 271.5, 31: 3.0}
     for k in range(3):
-        tags = gps_tags(lat=-36.25) | motion
+        tags = gps_tags(lat=-36.25 - k / 1000) | motion
         photo(tmp_path / f"{k}.jpg", taken=f"2026:04:21 10:12:0{5 + k}", gps=tags)
     photo(tmp_path / "indoors.jpg", taken="2026:04:21 10:12:09")
     paths = sorted(tmp_path.glob("*.jpg"))
     fixes = fixes_from_photos(paths, TOKYO)
     np.testing.assert_allclose(fixes.t_s, photo_times(paths, TOKYO)[:3])
-    np.testing.assert_allclose(fixes.lat, -36.25)
+    np.testing.assert_allclose(fixes.lat, [-36.25, -36.251, -36.252])
     np.testing.assert_allclose(fixes.lon, 140.1)
     np.testing.assert_allclose(fixes.speed_mps, 10.0)
     np.testing.assert_allclose(fixes.bearing_deg, 271.5)
     np.testing.assert_allclose(fixes.sd_m, 3.0 / 1.5096, rtol=1e-3)
     assert fixes.counts.no_position == 1
+
+
+def every_second(folder: Path, n: int, *, ahead_s: int = 0, stamped: bool = True) -> list[Path]:
+    """Pictures of a phone, one a second, each with the newest fix; the receiver makes one in three seconds."""
+    paths = []
+    for k in range(n):
+        made = k // 3 * 3
+        taken = dt.datetime(2026, 4, 21, 10, 12, 5) + dt.timedelta(seconds=k + ahead_s)
+        tags = gps_tags(time=(1.0, 12.0, 5.0 + made) if stamped else None, lat=36 + made / 10_000)
+        zone = {37521: "400", 36881: "+09:00"}
+        paths.append(photo(folder / f"{k:02}.jpg", taken=f"{taken:%Y:%m:%d %H:%M:%S}", photo_tags=zone, gps=tags))
+    return paths
+
+
+def test_a_fix_that_pictures_repeat_is_one_fix_at_the_time_it_was_made(tmp_path: Path) -> None:
+    fixes = fixes_from_photos(every_second(tmp_path, 9)[::-1])
+    np.testing.assert_allclose(fixes.t_s, T0 + np.array([0, 3, 6]))
+    np.testing.assert_allclose(fixes.lat, [36, 36.0003, 36.0006])
+    assert fixes.counts.duplicates == 6
+
+
+def test_a_repeated_fix_without_a_time_of_its_own_is_as_old_as_the_first_picture_that_has_it(tmp_path: Path) -> None:
+    fixes = fixes_from_photos(every_second(tmp_path, 9, stamped=False))
+    np.testing.assert_allclose(fixes.t_s, T0 + 0.4 + np.array([0, 3, 6]))
+    np.testing.assert_allclose(fixes.lat, [36, 36.0003, 36.0006])
+
+
+@pytest.mark.parametrize("ahead_s", [-40, 40])
+def test_fixes_are_on_the_clock_of_the_pictures_where_that_is_not_the_satellites(tmp_path: Path, ahead_s: int) -> None:
+    paths = every_second(tmp_path, 9, ahead_s=ahead_s)
+    fixes = fixes_from_photos(paths)
+    np.testing.assert_allclose(fixes.t_s, photo_times(paths)[::3])
+    np.testing.assert_allclose(fixes.t_s, T0 + 0.4 + ahead_s + np.array([0, 3, 6]))
 
 
 def test_photos_without_gps_or_time_say_what_is_missing(tmp_path: Path) -> None:

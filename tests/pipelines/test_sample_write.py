@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from geo.errors import MichisoraError
+from geo.track import read_fixes
 from pipelines.cli.sample import sample
 from pipelines.sample.params import read_params
 from pipelines.sample.train_set import TrainSetPlan, write_train_set
@@ -62,6 +63,38 @@ def test_the_track_has_a_fix_every_three_seconds_with_a_receivers_error(written)
     assert all(abs(p.latitude - 35.61) < 0.02 and abs(p.longitude - 140.1) < 0.02 for p in points), "Chiba City"
 
 
+@pytest.fixture(scope="module")
+def phone(tmp_path_factory):
+    """The same drive with GPS in the frames, where it was written with a GPX before."""
+    folder = tmp_path_factory.mktemp("phone")
+    (folder / "track.gpx").write_text("of the drive that was here before")
+    write_sample(folder, SampleParams(frames=4, gps="exif"), workers=1)
+    return folder
+
+
+def test_a_phones_frames_carry_the_newest_fix_of_the_receiver_and_there_is_no_track(written, phone):
+    assert not (phone / "track.gpx").exists()
+    assert load_survey(phone).track is None
+    assert load_survey(phone).camera == load_survey(written).camera
+    track, poses = read_fixes(written / "track.gpx"), pd.read_parquet(phone / "truth_poses.parquet")
+    newest = np.searchsorted(track.t_s, poses.t_s, side="right") - 1
+    assert ((poses.t_s - track.t_s[newest] >= 0) & (poses.t_s - track.t_s[newest] < 3)).all()
+    fixes = read_fixes(phone / "frames")
+    assert len(fixes) == 4
+    np.testing.assert_allclose(fixes.t_s, track.t_s[newest])
+    for name, tolerance in (("lon", 3e-8), ("lat", 3e-8), ("speed_mps", 0.006)):
+        np.testing.assert_allclose(getattr(fixes, name), getattr(track, name)[newest], rtol=0, atol=tolerance)
+    assert np.isnan(fixes.bearing_deg).all()
+
+
+def test_only_the_headers_differ_between_a_phones_frames_and_the_others(written, phone):
+    for path in sorted((written / "frames").iterdir()):
+        with Image.open(path) as one, Image.open(phone / "frames" / path.name) as other:
+            assert one.tobytes() == other.tobytes()
+    files = hashes(written).keys() - hashes(phone).keys()
+    assert files == {"track.gpx"}
+
+
 def test_truth_lies_on_the_roads_and_every_box_belongs_to_a_damage(written):
     defects, roads = gpd.read_file(written / "truth.gpkg"), gpd.read_file(written / "roads.gpkg")
     assert set(defects["class"]) == {"D00", "D10", "D20", "D40"}
@@ -89,6 +122,15 @@ def test_the_command_makes_a_sample_of_the_size_asked_for(tmp_path):
     done = CliRunner().invoke(sample, ["make", str(tmp_path / "drive"), "--frames", "2", "--seed", "3"])
     assert done.exit_code == 0, done.output
     assert len(list((tmp_path / "drive/frames").iterdir())) == 2
+    assert (tmp_path / "drive/track.gpx").exists()
+
+
+def test_the_command_and_the_params_say_where_gps_is_written(tmp_path):
+    (tmp_path / "params.yaml").write_text("sample: {frames: 2, gps: exif}\n")
+    line = ["make", str(tmp_path / "drive"), "--params", str(tmp_path / "params.yaml")]
+    assert CliRunner().invoke(sample, line).exit_code == 0
+    assert not (tmp_path / "drive/track.gpx").exists()
+    assert read_params(tmp_path / "params.yaml", {"gps": "gpx"}).gps == "gpx"
 
 
 def test_a_shorter_drive_leaves_no_frame_of_a_longer_one(tmp_path):
