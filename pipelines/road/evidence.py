@@ -7,8 +7,12 @@ box right at its class's threshold stands. Every look at its place then moves it
 * a frame that had the place in near view and shows nothing lowers the odds `missed` times;
 * what a far box says shrinks with the square of the distance, as the road's picture does.
 
-Looks of one pass repeat one another (the same light, the same patch taken for a hole each time): n of them count as
-n / (1 + (n − 1)·ρ), the effective number of equally correlated samples (Kish 1965). Passes are counted apart.
+Looks of one pass repeat one another (the same light, the same patch taken for a hole each time): n that show a defect
+count as n / (1 + (n − 1)·ρ), the effective number of equally correlated samples (Kish 1965), and so do those that do
+not. Passes are counted apart. With g for a sighting's log odds over all sightings h of a pass, and m misses in it,
+
+    log odds = log odds(at_threshold) − log(again)
+             + Σ over passes of [Σg / (1 + (h − 1)·ρ) − m·log(missed) / (1 + (m − 1)·ρ)]
 
 Scores need not be chances: only what they have over their own class's threshold counts, so that a class whose threshold
 lies low is not believed less for it, nor more.
@@ -60,7 +64,7 @@ class EvidenceParams(BaseModel):
 
     at_threshold: float = Field(default=0.25, gt=0, lt=1)
     again: float = Field(default=2.0, ge=1)
-    missed: float = Field(default=1.5, ge=1)
+    missed: float = Field(default=2.0, ge=1)
     score_slope: float = Field(default=1.0, ge=0)
     correlation: float = Field(default=0.5, ge=0, le=1)
     look_m: float = Field(default=12.0, gt=0)
@@ -133,12 +137,14 @@ class Looks:
     Attributes:
         place: int64, which place.
         passes: int64, the pass of the frame.
+        shows: bool, whether the frame shows the defect.
         gain: float64, log odds: what the frame says.
         near: float64 in (0, 1], how much of a look it is.
     """
 
     place: Index
     passes: Index
+    shows: NDArray[np.bool_]
     gain: Array
     near: Array
 
@@ -154,12 +160,13 @@ def confidence(looks: Looks, n: int, params: EvidenceParams) -> Array:
     Returns:
         (n,) float64 in (0, 1).
     """
-    table = pd.DataFrame({"place": looks.place, "passes": looks.passes, "gain": looks.gain, "near": looks.near})
-    by_pass = table.groupby(["place", "passes"], sort=True)[["gain", "near"]].sum()
-    count = np.maximum(by_pass["near"].to_numpy(np.float64), 1.0)
-    said = by_pass["gain"].to_numpy(np.float64) / (1 + (count - 1) * params.correlation)
+    table = pd.DataFrame({"place": looks.place, "passes": looks.passes, "shows": looks.shows})
+    table["gain"], table["near"] = looks.gain, looks.near
+    kinds = table.groupby(["place", "passes", "shows"], sort=True)[["gain", "near"]].sum()
+    count = np.maximum(kinds["near"].to_numpy(np.float64), 1.0)
+    said = kinds["gain"].to_numpy(np.float64) / (1 + (count - 1) * params.correlation)
     start = float(log_odds(params.at_threshold)) - np.log(params.again)
-    total = start + np.bincount(by_pass.index.get_level_values("place"), said, minlength=n)
+    total = start + np.bincount(kinds.index.get_level_values("place"), said, minlength=n)
     return np.asarray(1 / (1 + np.exp(-total)), np.float64)
 
 

@@ -57,7 +57,8 @@ def _believed(row: Mapping[str, Any]) -> tuple[int, int, int] | None:
     if row.get("confidence") is None or pd.isna(row["confidence"]):
         return None
     seen = round(_number(row, "n_seen"))
-    return round(100 * float(row["confidence"])), seen, max(round(_number(row, "n_looked")), seen)
+    # Nothing seen in pictures alone is certain.
+    return min(round(100 * float(row["confidence"])), 99), seen, max(round(_number(row, "n_looked")), seen)
 
 
 def _number(row: Mapping[str, Any], name: str) -> float:

@@ -109,16 +109,18 @@ def belief(passes: PassRuns, sightings: Sightings, gain: Array, frames: pd.DataF
             "place": passes.defect[run],
             "passes": passes.runs.passes[run],
             "frame": sightings.frame_name,
+            "shows": True,
             "gain": gain,
             "near": sightings.boxes.near[sightings.row],
         }
     )
     missed = _near(passes, frames, watch)
-    both = pd.concat([hits, missed.assign(gain=-np.log(watch.params.missed), near=1.0)])
+    both = pd.concat([hits, missed.assign(shows=False, gain=-np.log(watch.params.missed), near=1.0)])
     # Hits stand first: a frame that shows the defect has not missed it.
     both = both[~both.duplicated(["place", "frame"])]
     place = both["place"].to_numpy(np.int64)
-    looks = Looks(place, both["passes"].to_numpy(np.int64), both["gain"].to_numpy(), both["near"].to_numpy())
+    passes, shows = both["passes"].to_numpy(np.int64), both["shows"].to_numpy(bool)
+    looks = Looks(place, passes, shows, both["gain"].to_numpy(np.float64), both["near"].to_numpy(np.float64))
     return Belief(confidence(looks, n, watch.params), np.bincount(place, minlength=n))
 
 

@@ -21,7 +21,8 @@ def belief(gains: list[float], *, passes: list[int] | None = None, params: Evide
     """Confidence after full looks at one place."""
     n = len(gains)
     which = np.zeros(n, np.int64) if passes is None else np.array(passes)
-    return float(confidence(Looks(np.zeros(n, np.int64), which, np.array(gains), np.ones(n)), 1, params)[0])
+    looks = Looks(np.zeros(n, np.int64), which, ~np.signbit(gains), np.array(gains), np.ones(n))
+    return float(confidence(looks, 1, params)[0])
 
 
 def test_a_lone_near_box_at_its_threshold_has_the_stated_chance_whatever_the_threshold():
@@ -44,11 +45,22 @@ gain = st.floats(0.0, 5.0)
 
 
 @given(st.lists(gain, min_size=1, max_size=12), st.integers(0, 11), st.floats(0.01, 3.0))
-def test_a_higher_score_never_lowers_belief_and_a_miss_in_place_of_a_box_never_raises_it(gains, at, more):
+def test_a_higher_score_never_lowers_belief(gains, at, more):
     at %= len(gains)
-    plain = belief(gains)
-    assert belief([*gains[:at], gains[at] + more, *gains[at + 1 :]]) >= plain
-    assert belief([*gains[:at], -np.log(KNOBS.missed), *gains[at + 1 :]]) <= plain
+    assert belief([*gains[:at], gains[at] + more, *gains[at + 1 :]]) >= belief(gains)
+
+
+@given(st.lists(gain, min_size=1, max_size=6), st.integers(0, 6))
+def test_each_miss_lowers_belief_and_only_by_its_own_odds(gains, misses):
+    miss = -np.log(KNOBS.missed)
+    before, after = belief([*gains, *[miss] * misses]), belief([*gains, *[miss] * (misses + 1)])
+    lost = np.log(before / (1 - before)) - np.log(after / (1 - after))
+    assert 0 < lost <= np.log(KNOBS.missed) + 1e-9
+
+
+def test_with_a_detector_that_finds_little_misses_say_nothing():
+    deaf = EvidenceParams(missed=1.0)
+    assert belief([1.0, -0.0], params=deaf) == pytest.approx(belief([1.0], params=deaf))
 
 
 @given(st.lists(gain, min_size=1, max_size=12), st.randoms(use_true_random=False))
