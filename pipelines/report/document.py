@@ -16,7 +16,7 @@ from fpdf.fonts import FontFace
 from pipelines.report import words
 from pipelines.report.content import ReportContent
 from pipelines.report.fonts import font_path, printable
-from pipelines.report.items import Item, SectionItem, fixed, items_of, sections_of
+from pipelines.report.items import Item, SectionItem, fixed, items_of, listed_of, sections_of
 from pipelines.report.limits import limits_of, made_by
 
 _FAMILY = "IPAexGothic"
@@ -71,7 +71,8 @@ def document(content: ReportContent, sources: Sources, lang: str) -> bytes:
     items, sections = items_of(content, {}), sections_of(content)
     pages = _pages(content, lang)
     _title_page(pages, content, (items, sections), sources.map_png, lang)
-    _table(pages, items, lang)
+    _table(pages, "whole_list", [item for item in items if not item.look_again], lang)
+    _table(pages, "look_again", [item for item in items if item.look_again], lang)
     _blocks(pages, content, items, sources, lang)
     _limits(pages, content, sections, lang)
     return bytes(pages.output())
@@ -122,7 +123,7 @@ def _title_page(
 
 def _numbers(pages: FPDF, content: ReportContent, items: list[Item], lang: str) -> None:
     """The survey in numbers, in a ruled row."""
-    counts = [sum(item.judgement == level for item in items) for level in ("repair", "damage")]
+    counts = [sum(item.judgement == level for item in listed_of(items)) for level in ("repair", "damage")]
     cells = [
         (f"{words.JUDGEMENT_MARKS['repair']} {counts[0]}", words.name(words.JUDGEMENTS, "repair", lang)),
         (f"{words.JUDGEMENT_MARKS['damage']} {counts[1]}", words.name(words.JUDGEMENTS, "damage", lang)),
@@ -168,15 +169,20 @@ def _first(pages: FPDF, item: Item, lang: str) -> None:
     pages.rect(_MARGIN_MM, top, 1.8, pages.get_y() - top, style="F")
 
 
-def _table(pages: FPDF, items: list[Item], lang: str) -> None:
+def _table(pages: FPDF, head: str, items: list[Item], lang: str) -> None:
+    """A table on a page of its own; `head` is the words' key of its heading, which a note may explain."""
     if not items:
         return
     pages.add_page()
-    _heading(pages, words.say("whole_list", lang))
+    _heading(pages, words.say(head, lang))
+    if f"{head}_note" in words.UI:
+        _style(pages, 9, _SOFT)
+        _paragraph(pages, 5, words.say(f"{head}_note", lang))
+        pages.ln(1)
     _style(pages, 8.5)
     pages.set_draw_color(*_LINE)
     pages.set_fill_color(255, 255, 255)
-    heads = ("rank", "judgement", "class", "road", "size", "priority", "status")
+    columns = ("rank", "judgement", "class", "road", "size", "priority", "status")
     with pages.table(
         col_widths=_TABLE_WIDTHS,
         line_height=5,
@@ -186,9 +192,9 @@ def _table(pages: FPDF, items: list[Item], lang: str) -> None:
         text_align="LEFT",
         num_heading_rows=1,
     ) as table:
-        head = table.row()
-        for key in heads:
-            head.cell(words.say(key, lang))
+        top = table.row()
+        for key in columns:
+            top.cell(words.say(key, lang))
         for item in items:
             row = table.row()
             for text in _cells(item, lang):
@@ -209,12 +215,13 @@ def _cells(item: Item, lang: str) -> tuple[str, ...]:
 
 
 def _blocks(pages: FPDF, content: ReportContent, items: list[Item], sources: Sources, lang: str) -> None:
-    shown = items[: content.params.document_blocks]
+    printed = [item for item in items if not item.look_again]
+    shown = printed[: content.params.document_blocks]
     if not shown:
         return
     pages.add_page()
     _heading(pages, words.say("details", lang))
-    if len(shown) < len(items):
+    if len(shown) < len(printed):
         _style(pages, 9, _SOFT)
         _paragraph(pages, 5, words.say("more_in_table", lang, n=len(shown)))
     for item in shown:
@@ -253,7 +260,7 @@ def _block(pages: FPDF, item: Item, sources: Sources, lang: str) -> None:
 
 def _facts(item: Item, lang: str) -> list[str]:
     lasting = f"{words.say('depth', lang)}: {words.say('unknown', lang)}"
-    times = words.say("seen_times", lang, n="–" if item.n_seen is None else item.n_seen)
+    times = _times(item, lang)
     status = words.name(words.STATUSES, item.status, lang)
     change = f" · {words.name(words.CHANGES, item.change, lang)}" if item.change else ""
     return [
@@ -268,6 +275,14 @@ def _facts(item: Item, lang: str) -> list[str]:
         )
         if fact
     ]
+
+
+def _times(item: Item, lang: str) -> str:
+    """How often it was seen, and how far it is believed."""
+    if not item.n_looked or item.confidence is None:
+        return words.say("seen_times", lang, n="–" if item.n_seen is None else item.n_seen)
+    seen = words.say("seen_of", lang, n=item.n_seen, looked=item.n_looked)
+    return f"{seen}　{words.say('confidence', lang)}: {fixed(100 * item.confidence, 0)} %"
 
 
 def _bars(pages: FPDF, item: Item, corner: tuple[float, float], lang: str) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from pipelines.report.content import ReportContent
 from pipelines.report.words import JUDGEMENTS, code_of
-from pipelines.road.status import status_of
+from pipelines.road.status import CLOSED, status_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Item:
         reasons: language → sentences.
         x_m: east, m in the report's CRS; `y_m` north.
         photo: path of the photo relative to the report, empty where there is none.
+        look_again: open, but believed too little or too far beside the road to be listed.
     """
 
     uuid: str
@@ -37,8 +38,10 @@ class Item:
     width_m: float | None
     area_m2: float | None
     score: float | None
+    confidence: float | None
     position_sd_m: float | None
     n_seen: int | None
+    n_looked: int | None
     first_seen: date | None
     last_seen: date | None
     link: str
@@ -53,6 +56,7 @@ class Item:
     x_m: float
     y_m: float
     photo: str
+    look_again: bool
 
     @property
     def label(self) -> str:
@@ -76,7 +80,7 @@ class SectionItem:
 
 
 def items_of(content: ReportContent, photos: Mapping[str, str]) -> list[Item]:
-    """The defects in rank order, those without a rank last.
+    """The defects in rank order, then those to look at again by priority, those closed or gone last.
 
     Args:
         content: the report's content.
@@ -88,7 +92,17 @@ def items_of(content: ReportContent, photos: Mapping[str, str]) -> list[Item]:
     points = frame.geometry if len(frame) else []
     rows = zip(frame.to_dict("records"), points, strict=True)
     items = [_item(row, point.x, point.y, photos) for row, point in rows]
-    return sorted(items, key=lambda item: (item.rank is None, item.rank or 0, item.uuid))
+    return sorted(items, key=_order)
+
+
+def listed_of(items: Iterable[Item]) -> list[Item]:
+    """Those with a rank."""
+    return [item for item in items if item.rank is not None]
+
+
+def _order(item: Item) -> tuple[int, int, float, str]:
+    group = 0 if item.rank is not None else 1 if item.look_again else 2
+    return group, item.rank or 0, -(item.priority or 0.0), item.uuid
 
 
 def sections_of(content: ReportContent) -> list[SectionItem]:
@@ -117,6 +131,9 @@ def fixed(value: float | None, digits: int = 1, missing: str = "–") -> str:
 def _item(row: Mapping[str, Any], x_m: float, y_m: float, photos: Mapping[str, str]) -> Item:
     uuid = _text(row.get("uuid"))
     rank = _whole(row.get("rank"))
+    status, change = status_of(row.get("status")), _text(row.get("change"))
+    # A table without the column is of a survey that listed all it found.
+    unlisted = not _absent(row.get("listed")) and not bool(row["listed"])
     return Item(
         uuid=uuid,
         rank=rank if rank is not None and rank > 0 else None,
@@ -128,15 +145,17 @@ def _item(row: Mapping[str, Any], x_m: float, y_m: float, photos: Mapping[str, s
         width_m=_number(row.get("width_m")),
         area_m2=_number(row.get("area_m2")),
         score=_number(row.get("score")),
+        confidence=_number(row.get("confidence")),
         position_sd_m=_number(row.get("position_sd_m")),
         n_seen=_whole(row.get("n_seen")),
+        n_looked=_whole(row.get("n_looked")),
         first_seen=_day(row.get("first_seen")),
         last_seen=_day(row.get("last_seen")),
         link=_text(row.get("link")),
         road_name=_text(row.get("road_name")),
         chainage_m=_number(row.get("chainage_m")),
-        status=status_of(row.get("status")),
-        change=_text(row.get("change")),
+        status=status,
+        change=change,
         note=_text(row.get("note")),
         reasons={lang: _sentences(row.get(f"reasons_{lang}")) for lang in ("ja", "en")},
         lat=_number(row.get("lat")),
@@ -144,6 +163,7 @@ def _item(row: Mapping[str, Any], x_m: float, y_m: float, photos: Mapping[str, s
         x_m=x_m,
         y_m=y_m,
         photo=photos.get(uuid, ""),
+        look_again=unlisted and status not in CLOSED and change != "gone",
     )
 
 

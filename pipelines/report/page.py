@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from pipelines.report import words
 from pipelines.report.content import ReportContent
-from pipelines.report.items import Item, SectionItem, fixed, items_of, sections_of
+from pipelines.report.items import Item, SectionItem, fixed, items_of, listed_of, sections_of
 from pipelines.report.limits import limits_of, seen_share_pct
 from pipelines.report.overview import overview_of
 
@@ -42,7 +42,8 @@ def page_html(content: ReportContent, photos: Mapping[str, str]) -> str:
         photos: uuid → path of its photo relative to the page.
     """
     items = items_of(content, photos)
-    ranked = [item for item in items if item.rank is not None]
+    ranked = listed_of(items)
+    again = [item for item in items if item.look_again]
     sections = sections_of(content)
     # Whatever a survey is called, it is text: everything that the template prints is escaped.
     environment = Environment(
@@ -67,7 +68,10 @@ def page_html(content: ReportContent, photos: Mapping[str, str]) -> str:
         following=ranked[1:_FIRST_ROWS],
         overview=overview_of(content, items),
         chips=_chips(items),
-        counts=Counter(item.judgement for item in items),
+        ranked=ranked,
+        again=again,
+        closed=[item for item in items if item.rank is None and not item.look_again],
+        counts=Counter(item.judgement for item in ranked),
         bad_sections=_bad_sections(sections)[:_SECTION_ROWS],
         n_bad_sections=len(_bad_sections(sections)),
         seen_pct=seen_share_pct(sections),

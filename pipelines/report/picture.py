@@ -92,10 +92,10 @@ def _defects(axes: Any, content: ReportContent, items: list[Item], radius_m: flo
             item.x_m,
             item.y_m,
             _MARKERS.get(item.judgement, "o"),
-            color=JUDGEMENT_COLOURS.get(item.judgement, _GREY),
+            color=_PAPER if item.look_again else JUDGEMENT_COLOURS.get(item.judgement, _GREY),
             markersize=4.5,
-            markeredgecolor=_PAPER,
-            markeredgewidth=0.5,
+            markeredgecolor=_GREY if item.look_again else _PAPER,
+            markeredgewidth=0.8 if item.look_again else 0.5,
             zorder=5,
         )
     points = np.array([[item.x_m, item.y_m] for item in numbered], np.float64).reshape(-1, 2)

@@ -122,6 +122,17 @@ UI: Words = {
     "first_seen": ("初回確認日", "First seen"),
     "last_seen": ("最終確認日", "Last seen"),
     "score": ("検出スコア", "Detection score"),
+    "confidence": ("確からしさ", "Confidence"),
+    "confidence_column": ("確からしさ (%)", "Confidence (%)"),
+    "seen_of": ("写るはずの画像 {looked} 枚のうち {n} 枚", "{n} of the {looked} frames that should show it"),
+    "look_again": ("要現地確認", "Look again"),
+    "look_again_note": (
+        "検出の根拠が弱い、または車道の外にあるため、順位をつけていない。写真を確かめ、損傷であれば対応状況を変える。",
+        "Too faint, seen too rarely, or beside the road: a crew would more often than not find nothing, so these have "
+        "no rank. Look at the photos; what is damage is listed from the next survey on once its status is changed.",
+    ),
+    "look_again_count": ("ほか {n} 件は要現地確認", "{n} more are too doubtful to rank: look again"),
+    "closed": ("対応済み・消失", "Closed or gone"),
     "reasons": ("理由", "Reasons"),
     "note": ("メモ", "Note"),
     "photo": ("写真", "Photo"),

@@ -27,6 +27,7 @@ from pipelines.road import layers as looks
 from pipelines.road.coverage import coverage_layer
 from pipelines.road.geojson import geojson
 from pipelines.road.results import Results
+from pipelines.road.status import CLOSED
 
 __all__ = [
     "GEOJSON_NAME",
@@ -160,7 +161,10 @@ def publish(results: Results, out_dir: Path, progress: Progress | None = None) -
 
 def summary_text(results: Results) -> str:
     """What was found, and where it lies, a block a language."""
-    judged = Counter(results.defects["judgement"].astype(str))
+    defects = results.defects
+    unlisted = ~defects["listed"].astype(bool) if "listed" in defects.columns else pd.Series(False, defects.index)
+    judged = Counter(defects.loc[~unlisted, "judgement"].astype(str))
+    doubtful = int((unlisted & ~defects["status"].isin(CLOSED) & (defects["change"] != "gone")).sum())
     blocks = []
     for lang in results.languages:
         rejected = [f"{name(REASONS, code, lang)} {n}" for code, n in results.rejected_by_reason.items()]
@@ -171,6 +175,7 @@ def summary_text(results: Results) -> str:
             (say("frames", lang), str(len(results.frames))),
             (say("km", lang), f"{results.km:.2f} km"),
             *((name(JUDGEMENTS, code, lang), str(judged.get(code, 0))) for code in JUDGEMENTS),
+            (say("look_again", lang), str(doubtful)),
             (say("rejected_count", lang), ", ".join(rejected) or "0"),
         ]
         heading = f"{results.survey} · {results.date.isoformat()}"

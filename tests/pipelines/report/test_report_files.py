@@ -190,3 +190,41 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(content_of: Make, t
     with pytest.raises(OutputError, match="cannot be written") as caught:
         write_report(content_of(0), tmp_path / "out")
     assert "\n" not in str(caught.value)
+
+
+def doubted(content: ReportContent) -> ReportContent:
+    """The last two defects are not listed: one to be looked at again, one repaired."""
+    defects = content.defects.copy()
+    n = len(defects)
+    defects["listed"] = [k < n - 2 for k in range(n)]
+    defects["rank"] = defects["rank"].astype("Int64").where(defects["listed"])
+    defects["status"] = [*defects["status"].iloc[: n - 2], "detected", "done"]
+    return replace(content, defects=defects.assign(confidence=0.3, n_looked=7))
+
+
+def test_what_is_too_doubtful_to_rank_stands_under_its_own_heading_and_counts_nowhere_else(content_of: Make) -> None:
+    content = doubted(without_photos(content_of(12)))
+    page = page_html(content, {})
+    items = items_of(content, {})
+    (again,) = [item for item in items if item.look_again]
+    assert items[-2] is again, "what is closed stands last"
+    heading, card = page.index('<h2 id="again">'), page.index(f'id="d-{again.uuid}"')
+    closed = page.index(f'id="d-{items[-1].uuid}"')
+    ranked = [page.index(f'<article class="card" id="d-{item.uuid}"') for item in items[:10]]
+    assert max(ranked) < heading < card < closed
+    tile = page[page.index('<li class="repair"') :]
+    assert re.search(r"</span>(\d+)</b>", tile[:200]).group(1) == str(sum(i.judgement == "repair" for i in items[:10]))
+    assert "of the 7 frames that should show it" in page
+    assert "30 %" in page
+
+
+def test_the_document_and_the_workbook_say_what_to_look_at_again(content_of: Make, tmp_path: Path) -> None:
+    content = doubted(without_photos(content_of(4)))
+    write_report(content, tmp_path)
+    text = "".join(page.extract_text() for page in pypdf.PdfReader(tmp_path / "repair_list_en.pdf").pages)
+    assert text.count("Look again") == 1
+    sheet = openpyxl.load_workbook(tmp_path / "repair_list.xlsx")["Road repair list (en)"]
+    head = {cell.value: cell.column for cell in sheet[4]}
+    said = [sheet.cell(row, head["Look again"]).value for row in range(5, 9)]
+    assert [value or "" for value in said] == ["", "", "Look again", ""]
+    assert sheet.cell(5, head["Confidence (%)"]).value == pytest.approx(30)
