@@ -339,11 +339,13 @@ def _shifts(xy_m: Array, i: Index, offset: Array, shift_var: Array, gates: Merge
     for k, around in enumerate(tree.query_ball_point(xy_m[having], _WINDOW_M)):
         away = np.linalg.norm(xy_m[having[around]] - xy_m[having[k]], axis=1)
         near = np.lexsort((around, away))[:_MOST_TRIED]
-        count = [bounds[around[m] + 1] - bounds[around[m]] for m in near]
-        pairs = np.concatenate([np.arange(bounds[around[m]], bounds[around[m] + 1]) for m in near])
+        first = bounds[np.asarray(around)[near]]
+        count = bounds[np.asarray(around)[near] + 1] - first
+        starts = np.cumsum(count) - count
+        pairs = np.arange(int(count.sum())) + np.repeat(first - starts, count)
         variance = float(shift_var[having[k]])
         misfit_var = 2 * _PATTERN_SD_M**2 + drift_variance(variance, away[near], gates.track_memory_m)
-        votes = _Votes(offset[pairs], np.repeat(misfit_var, count), np.cumsum([0, *count[:-1]]))
+        votes = _Votes(offset[pairs], np.repeat(misfit_var, count), starts)
         shift[having[k]] = _best_shift(votes, variance, gates.gate_sigmas**2)
     return shift
 

@@ -14,10 +14,11 @@ sightings come last.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import KDTree
 
@@ -48,97 +49,218 @@ def follow(sightings: Sightings, passes: Index, gates: Gates) -> Index:
     Returns:
         (n,) int64: the run each sighting belongs to, numbered from 0 in no stated order.
     """
+    views = _views(sightings, gates)
+    frames = np.split(np.arange(len(sightings)), np.flatnonzero(np.diff(sightings.frame)) + 1)
     run = np.full(len(sightings), -1, np.int64)
-    starts = np.flatnonzero(np.diff(sightings.frame, prepend=-1))
-    live = _Live()
-    previous = -1
-    for start, end in zip(starts[::-1], np.append(starts[1:], len(sightings))[::-1], strict=True):
-        if passes[start] != previous:
-            live, previous = _Live(first=live.next_run), int(passes[start])
-        live.forget(sightings.pose_m[start], gates.reach_m)
-        rows = np.arange(start, end)
-        chosen = _associate(sightings, rows, live, gates)
-        run[rows] = live.take(sightings, rows, chosen)
+    live: list[_Defect] = []
+    previous, next_run = -1, 0
+    for rows in reversed(frames if len(sightings) else []):
+        boxes = views[rows[0] : rows[-1] + 1]
+        if passes[rows[0]] != previous:
+            live, previous = [], int(passes[rows[0]])
+        at, reach = boxes[0], gates.reach_m**2
+        live = [one for one in live if (one.x - at.lens_x) ** 2 + (one.y - at.lens_y) ** 2 <= reach]
+        for row, box, known in zip(rows, boxes, _associate(boxes, live, gates), strict=True):
+            if known is None:
+                live.append(_Defect.of(box, next_run))
+                run[row], next_run = next_run, next_run + 1
+            else:
+                known.add(box)
+                run[row] = known.run
     return run
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One sighting in plain numbers.
+
+    A frame has a handful of boxes and a handful of defects in reach: numpy would spend its time on calls, not on
+    numbers. The loop over frames takes a sixth of the time it takes with arrays, with the same result.
+
+    Attributes:
+        x: map m; `y` likewise.
+        own_xx: m², the view's covariance without what a frame's boxes share, plus what no model explains; `own_xy` …
+        info_xx: 1/m², inverse of the view's covariance; `info_xy`, `info_yy`.
+        lever: m², the shift per κ.
+        kappa_sd: 1/m, sd of the frame's κ.
+        ahead_x: unit vector of the heading; `ahead_y`.
+        along_m: extent along the heading; `across_m`.
+        family: bits.
+        lens_x: map m; `lens_y`.
+        track_var: m² per axis.
+    """
+
+    x: float
+    y: float
+    own_xx: float
+    own_xy: float
+    own_yy: float
+    info_xx: float
+    info_xy: float
+    info_yy: float
+    lever: float
+    kappa_sd: float
+    ahead_x: float
+    ahead_y: float
+    along_m: float
+    across_m: float
+    family: int
+    lens_x: float
+    lens_y: float
+    track_var: float
+
+
+def _views(sightings: Sightings, gates: Gates) -> list[_View]:
+    """All sightings as plain numbers."""
+    own, pitch_sd = _split_pitch(sightings.cov_view, sightings.ahead, gates.pitch_share)
+    info = invert(sightings.cov_view)
+    lever = np.square(sightings.forward_m)
+    kappa_sd = pd.Series(pitch_sd / np.maximum(lever, 1.0)).groupby(sightings.frame).transform("median")
+    model = gates.model_sd_m**2
+    columns = (
+        *sightings.xy_m.T,
+        *(own[:, 0, 0] + model, own[:, 0, 1], own[:, 1, 1] + model),
+        *(info[:, 0, 0], info[:, 0, 1], info[:, 1, 1]),
+        *(lever, kappa_sd.to_numpy(np.float64)),
+        *(*sightings.ahead.T, *sightings.extent_m.T),
+        *(sightings.family, *sightings.pose_m.T, np.square(sightings.track_sd_m)),
+    )
+    return [_View(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
 @dataclass(slots=True)
-class _Live:
-    """Defects within reach, as information matrices and vectors (the inverse-covariance form adds up)."""
+class _Defect:
+    """A defect within reach: its information matrix and vector (the inverse-covariance form adds up), and the rest.
 
-    first: int = 0
-    next_run: int = field(init=False)
-    run: Index = field(default_factory=lambda: np.empty(0, np.int64))
-    info: Array = field(default_factory=lambda: np.empty((0, 2, 2)))
-    vector: Array = field(default_factory=lambda: np.empty((0, 2)))
-    extent_m: Array = field(default_factory=lambda: np.empty((0, 2)))
-    family: Index = field(default_factory=lambda: np.empty(0, np.int64))
-    pose_m: Array = field(default_factory=lambda: np.empty((0, 2)))
+    `x`, `y` and `cov_xx` … follow from them; extent is the nearest sighting's, which came first; the lens is the one
+    that saw it last.
+    """
 
-    def __post_init__(self) -> None:
-        self.next_run = self.first
+    run: int
+    info_xx: float
+    info_xy: float
+    info_yy: float
+    vector_x: float
+    vector_y: float
+    along_m: float
+    across_m: float
+    family: int
+    lens_x: float
+    lens_y: float
+    x: float = 0.0
+    y: float = 0.0
+    cov_xx: float = 0.0
+    cov_xy: float = 0.0
+    cov_yy: float = 0.0
 
-    def cov(self) -> Array:
-        return invert(self.info)
+    @classmethod
+    def of(cls, view: _View, run: int) -> _Defect:
+        """A defect that one sighting begins."""
+        new = cls(run, 0.0, 0.0, 0.0, 0.0, 0.0, view.along_m, view.across_m, 0, 0.0, 0.0)
+        new.add(view)
+        return new
 
-    def xy_m(self) -> Array:
-        return np.asarray(np.einsum("nij,nj->ni", self.cov(), self.vector))
-
-    def forget(self, pose_m: Array, reach_m: float) -> None:
-        """Let go of what can no longer be seen from here."""
-        if len(self.run):
-            near = np.square(self.xy_m() - pose_m).sum(axis=1) <= reach_m**2
-            if not near.all():
-                self._keep(near)
-
-    def take(self, sightings: Sightings, rows: Index, chosen: Index) -> Index:
-        """Add each sighting to its defect, or begin one where `chosen` is -1; the runs they went to."""
-        info = invert(sightings.cov_view[rows])
-        vector = np.einsum("nij,nj->ni", info, sightings.xy_m[rows])
-        old, new = np.flatnonzero(chosen >= 0), np.flatnonzero(chosen < 0)
-        to = chosen[old]
-        self.info[to] += info[old]
-        self.vector[to] += vector[old]
-        # The nearest sighting came first, and its size is the least inflated.
-        runs = np.empty(len(rows), np.int64)
-        runs[old] = self.run[to]
-        self.pose_m[to] = sightings.pose_m[rows[0]]
-        self.family[to] |= sightings.family[rows[old]]
-        if len(new):
-            runs[new] = np.arange(self.next_run, self.next_run + len(new))
-            self.next_run += len(new)
-            self.run = np.append(self.run, runs[new])
-            self.info = np.concatenate([self.info, info[new]])
-            self.vector = np.concatenate([self.vector, vector[new]])
-            self.extent_m = np.concatenate([self.extent_m, sightings.extent_m[rows[new]]])
-            self.family = np.append(self.family, sightings.family[rows[new]])
-            self.pose_m = np.concatenate([self.pose_m, sightings.pose_m[rows[new]]])
-        return runs
-
-    def _keep(self, mask: NDArray[np.bool_]) -> None:
-        self.run, self.info, self.vector = self.run[mask], self.info[mask], self.vector[mask]
-        self.extent_m, self.family, self.pose_m = self.extent_m[mask], self.family[mask], self.pose_m[mask]
+    def add(self, view: _View) -> None:
+        """One more sighting."""
+        self.info_xx += view.info_xx
+        self.info_xy += view.info_xy
+        self.info_yy += view.info_yy
+        self.vector_x += view.info_xx * view.x + view.info_xy * view.y
+        self.vector_y += view.info_xy * view.x + view.info_yy * view.y
+        self.family |= view.family
+        self.lens_x, self.lens_y = view.lens_x, view.lens_y
+        determinant = self.info_xx * self.info_yy - self.info_xy**2
+        self.cov_xx, self.cov_yy = self.info_yy / determinant, self.info_xx / determinant
+        self.cov_xy = -self.info_xy / determinant
+        self.x = self.cov_xx * self.vector_x + self.cov_xy * self.vector_y
+        self.y = self.cov_xy * self.vector_x + self.cov_yy * self.vector_y
 
 
-def _associate(sightings: Sightings, rows: Index, live: _Live, gates: Gates) -> Index:
-    """(b,) int64: for each box of one frame the place of its defect among the live ones, -1 for a new one."""
-    if not len(live.run):
-        return np.full(len(rows), -1, np.int64)
-    ahead = sightings.ahead[rows[0]]
-    residual = sightings.xy_m[rows][:, None] - live.xy_m()[None]
-    own, pitch_sd = _split_pitch(sightings.cov_view[rows], ahead, gates.pitch_share)
-    spread = _innovation(own, sightings.extent_m[rows], live, ahead, gates)
-    driven = np.linalg.norm(live.pose_m - sightings.pose_m[rows[0]], axis=1)
-    drift = drift_variance(sightings.track_sd_m[rows[0]] ** 2, driven, gates.track_memory_m)
-    spread = spread + drift[None, :, None, None] * np.eye(2)
-    precision = invert(spread)
-    lever = np.square(sightings.forward_m[rows])
-    kappa_sd = float(np.median(pitch_sd / np.maximum(lever, 1.0)))
-    allowed = _allowed(residual, spread, lever * kappa_sd, ahead, gates)
-    allowed &= (sightings.family[rows][:, None] & live.family[None]) > 0
-    kappa = _common_shift(residual, precision, allowed, (lever, ahead, kappa_sd), gates.gate_sigmas**2)
-    cost = _squared(residual - kappa * lever[:, None, None] * ahead, precision)
-    return assign(np.where(allowed, cost, np.inf), gates.gate_sigmas**2)
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A box and a defect that it may show; the misfit is a parabola in κ.
+
+    Attributes:
+        box: its place in the frame; `defect`: among the live ones.
+        constant: squared Mahalanobis distance at κ = 0.
+        linear: minus half of its slope there; `square`: half of its second derivative.
+    """
+
+    box: int
+    defect: int
+    constant: float
+    linear: float
+    square: float
+
+    def misfit(self, kappa: float) -> float:
+        """Squared Mahalanobis distance under a shift of κ·lever ahead."""
+        return self.constant - kappa * (2 * self.linear - kappa * self.square)
+
+
+def _associate(boxes: list[_View], live: list[_Defect], gates: Gates) -> list[_Defect | None]:
+    """For each box of one frame the defect that it shows, None for a new one."""
+    drift = [_drift(boxes[0], one, gates) for one in live]
+    pairs = [
+        pair
+        for i, box in enumerate(boxes)
+        for j, one in enumerate(live)
+        if box.family & one.family and (pair := _pair((i, box), (j, one), drift[j], gates))
+    ]
+    if not pairs:
+        return [None] * len(boxes)
+    gate = gates.gate_sigmas**2
+    kappa = _common_shift(pairs, boxes[0].kappa_sd, gate)
+    cost = np.full((len(boxes), len(live)), np.inf)
+    for pair in pairs:
+        cost[pair.box, pair.defect] = pair.misfit(kappa)
+    return [live[j] if j >= 0 else None for j in assign(cost, gate)]
+
+
+def _drift(view: _View, defect: _Defect, gates: Gates) -> float:
+    """What the track's error changed since a defect was seen last, m² per axis: `drift_variance` of one."""
+    apart = math.hypot(defect.lens_x - view.lens_x, defect.lens_y - view.lens_y)
+    return -2 * view.track_var * math.expm1(-((apart / gates.track_memory_m) ** 2) / 2)
+
+
+def _pair(numbered: tuple[int, _View], known: tuple[int, _Defect], drift: float, gates: Gates) -> _Pair | None:
+    """A box and a defect, if no farther apart than `same_m` once twice the sd in that direction is granted."""
+    (i, view), (j, defect) = numbered, known
+    x, y = view.x - defect.x, view.y - defect.y
+    ax, ay = view.ahead_x, view.ahead_y
+    along = (gates.extent_share * min(view.along_m, defect.along_m)) ** 2
+    across = (gates.extent_share * min(view.across_m, defect.across_m)) ** 2
+    xx = view.own_xx + defect.cov_xx + along * ax * ax + across * ay * ay + drift
+    xy = view.own_xy + defect.cov_xy + (along - across) * ax * ay
+    yy = view.own_yy + defect.cov_yy + along * ay * ay + across * ax * ax + drift
+    squared = max(x * x + y * y, 1e-18)
+    pitch = view.lever * view.kappa_sd * (x * ax + y * ay)
+    variance = (x * x * xx + 2 * x * y * xy + y * y * yy + pitch * pitch) / squared
+    if math.sqrt(squared) > gates.same_m + 2 * math.sqrt(variance):
+        return None
+    determinant = xx * yy - xy * xy
+    to_x, to_y = (ax * yy - ay * xy) / determinant, (ay * xx - ax * xy) / determinant
+    constant = (x * x * yy - 2 * x * y * xy + y * y * xx) / determinant
+    return _Pair(i, j, constant, view.lever * (to_x * x + to_y * y), view.lever**2 * (to_x * ax + to_y * ay))
+
+
+def _common_shift(pairs: list[_Pair], kappa_sd: float, gate: float) -> float:
+    """The κ (1/m) under which the frame's boxes fit best, each misfit capped at the gate, κ itself at its own cost."""
+    if kappa_sd <= 0:
+        return 0.0
+    # One pair's best κ trades its misfit against the size of κ (generalised least squares in one unknown).
+    fits = (pair.linear / (pair.square + kappa_sd**-2) for pair in pairs)
+    tried = {0.0, *(fit for fit in fits if abs(fit) <= 3 * kappa_sd)}
+    return min((_total(pairs, kappa, gate) + (kappa / kappa_sd) ** 2, abs(kappa), kappa) for kappa in tried)[2]
+
+
+def _total(pairs: list[_Pair], kappa: float, gate: float) -> float:
+    """Misfit of a frame's boxes, each from the defect that it fits best; those without a pair cost the same always."""
+    best: dict[int, float] = {}
+    for pair in pairs:
+        misfit = pair.misfit(kappa)
+        if misfit < best.get(pair.box, gate):
+            best[pair.box] = misfit
+    return sum(best.values()) - gate * len(best)
 
 
 def drift_variance(variance: Array | float, apart_m: Array, memory_m: float) -> Array:
@@ -159,52 +281,9 @@ def drift_variance(variance: Array | float, apart_m: Array, memory_m: float) -> 
 
 
 def _split_pitch(cov_view: Array, ahead: Array, share: float) -> tuple[Array, Array]:
-    """Take the part that a frame's boxes share out of their covariances: the rest (b, 2, 2) m², and its sd (b,) m."""
-    along = np.einsum("i,nij,j->n", ahead, cov_view, ahead)
-    shared = share * along
-    return cov_view - shared[:, None, None] * np.outer(ahead, ahead), np.sqrt(shared)
-
-
-def _innovation(own: Array, extent_m: Array, live: _Live, ahead: Array, gates: Gates) -> Array:
-    """(b, t, 2, 2) m²: how far a box may lie from a defect that it shows."""
-    right = np.array([ahead[1], -ahead[0]])
-    size = gates.extent_share * np.minimum(extent_m[:, None], live.extent_m[None])
-    spread = own[:, None] + live.cov()[None] + gates.model_sd_m**2 * np.eye(2)
-    for axis, unit in enumerate((ahead, right)):
-        spread = spread + np.square(size[..., axis, None, None]) * np.outer(unit, unit)
-    return spread
-
-
-def _allowed(residual: Array, spread: Array, pitch_m: Array, ahead: Array, gates: Gates) -> NDArray[np.bool_]:
-    """(b, t) bool: no farther apart than `same_m` once twice the standard deviation in that direction is granted."""
-    distance = np.maximum(np.linalg.norm(residual, axis=2), 1e-9)
-    unit = residual / distance[..., None]
-    variance = np.einsum("bti,btij,btj->bt", unit, spread, unit) + np.square(pitch_m[:, None] * (unit @ ahead))
-    return np.asarray(distance <= gates.same_m + 2 * np.sqrt(variance))
-
-
-def _common_shift(
-    residual: Array, precision: Array, allowed: NDArray[np.bool_], pitch: tuple[Array, Array, float], gate: float
-) -> float:
-    """The κ (1/m) under which the frame's boxes fit best, each misfit capped at the gate, κ itself at its own cost."""
-    lever, ahead, kappa_sd = pitch
-    box, defect = np.nonzero(allowed)
-    if not len(box) or kappa_sd <= 0:
-        return 0.0
-    # One pair's best κ trades its misfit against the size of κ (generalised least squares in one unknown).
-    direction = lever[box, None] * ahead
-    weighted = np.einsum("ni,nij->nj", direction, precision[box, defect])
-    fit = (weighted * residual[box, defect]).sum(axis=1) / ((weighted * direction).sum(axis=1) + kappa_sd**-2)
-    tried = np.unique(np.append(fit[np.abs(fit) <= 3 * kappa_sd], 0.0))
-    shifted = residual[None] - tried[:, None, None, None] * (lever[:, None] * ahead)[None, :, None]
-    cost = np.where(allowed[None], _squared(shifted, precision[None]), gate)
-    total = np.minimum(cost.min(axis=2), gate).sum(axis=1) + np.square(tried / kappa_sd)
-    return float(tried[np.lexsort((tried, np.abs(tried), total))[0]])
-
-
-def _squared(residual: Array, precision: Array) -> Array:
-    """Squared Mahalanobis distances over the last axis."""
-    return np.asarray(np.einsum("...i,...ij,...j->...", residual, precision, residual))
+    """Take the part that a frame's boxes share out of their covariances: the rest (n, 2, 2) m², and its sd (n,) m."""
+    shared = share * np.einsum("ni,nij,nj->n", ahead, cov_view, ahead)
+    return cov_view - shared[:, None, None] * ahead[:, :, None] * ahead[:, None, :], np.sqrt(shared)
 
 
 def assign(cost: Array, gate: float) -> Index:
@@ -220,9 +299,12 @@ def assign(cost: Array, gate: float) -> Index:
     rows, columns = cost.shape
     if not columns:
         return np.full(rows, -1, np.int64)
-    if rows == 1:
-        best = int(np.argmin(cost[0]))
-        return np.array([best if cost[0, best] < gate else -1], np.int64)
+    # Where no two rows want the same column, each has its own best: nothing is left to solve.
+    best = cost.argmin(axis=1)
+    best = np.where(cost[np.arange(rows), best] < gate, best, -1)
+    wanted = best[best >= 0]
+    if len(set(wanted.tolist())) == len(wanted):
+        return np.asarray(best, np.int64)
     alone = np.full((rows, rows), np.inf)
     np.fill_diagonal(alone, gate)
     # The solver refuses rows without a finite way out, and slows down over infinities: a large finite cost serves.

@@ -93,28 +93,28 @@ def _boxes(sightings: Sightings, defect: Index, *, merge_cracks: bool) -> pd.Dat
     return table.sort_values(["sighting", "class", "weight"], kind="stable")
 
 
-def belief(passes: PassRuns, sightings: Sightings, gain: Array, frames: pd.DataFrame, watch: Watch) -> Belief:
+def belief(known: PassRuns, sightings: Sightings, gain: Array, frames: pd.DataFrame, watch: Watch) -> Belief:
     """How far each defect can be believed, from the frames that show it and those that should have.
 
     Args:
-        passes: what single passes know of the defects.
+        known: what single passes know of the defects.
         sightings: the sightings.
         gain: (sightings,) float64, log odds: `Vote.gain`.
         frames: `frame`, `x_m`, `y_m` and `passes`, a row per frame that has a pose.
         watch: who looked, and where.
     """
-    n, run = len(passes.place.xy_m), passes.run
+    n, run = len(known.place.xy_m), known.run
     hits = pd.DataFrame(
         {
-            "place": passes.defect[run],
-            "passes": passes.runs.passes[run],
+            "place": known.defect[run],
+            "passes": known.runs.passes[run],
             "frame": sightings.frame_name,
             "shows": True,
             "gain": gain,
             "near": sightings.boxes.near[sightings.row],
         }
     )
-    missed = _near(passes, frames, watch)
+    missed = _near(known, frames, watch)
     both = pd.concat([hits, missed.assign(shows=False, gain=-np.log(watch.params.missed), near=1.0)])
     # Hits stand first: a frame that shows the defect has not missed it.
     both = both[~both.duplicated(["place", "frame"])]
