@@ -61,8 +61,9 @@ def score_against_truth(defects: gpd.GeoDataFrame, truth: gpd.GeoDataFrame) -> d
     Returns:
         Counts (`n_true`, `n_listed`, `n_detected`), `position_median_m` and `position_p95_m` of the matched defects
         (pairs beyond `REACH_M` are never matched), `features_per_detected` (a second feature near a true defect counts,
-        also one of a patch beside it: `shown` tells them apart), `kept_apart` (share of the detected ones without a
-        missed neighbour of their family within reach: a lower bound, for a miss looks like a merger), `recall`,
+        also one of a patch beside it: `shown` tells them apart), `kept_apart` (share of those that any
+        row shows, listed or not, without a missed neighbour of their family within reach: a lower bound, for a miss
+        looks like a merger), `recall`,
         `recall_all` (with the rows that are not listed), `precision` (share of the features near a true defect),
         `ndcg_20` and `worst_in_top` (see `ndcg`, `worst_in_top`). None where a figure has no cases.
     """
@@ -71,7 +72,8 @@ def score_against_truth(defects: gpd.GeoDataFrame, truth: gpd.GeoDataFrame) -> d
     listed = defects
     if "change" in defects.columns:
         listed = defects[~defects["change"].isin(["gone", "not_seen"])]
-    every = np.unique(_match(listed, shown).truth)
+    every = _match(listed, shown).truth
+    found = np.unique(every[every >= 0])
     if "listed" in listed.columns:
         listed = listed[listed["listed"].astype(bool)]
     listed = listed.reset_index(drop=True)
@@ -86,9 +88,9 @@ def score_against_truth(defects: gpd.GeoDataFrame, truth: gpd.GeoDataFrame) -> d
         "position_median_m": float(np.median(apart)) if len(apart) else None,
         "position_p95_m": float(np.percentile(apart, 95)) if len(apart) else None,
         "features_per_detected": close / len(detected) if len(detected) else None,
-        "kept_apart": _kept_apart(shown, detected),
+        "kept_apart": _kept_apart(shown, found),
         "recall": len(detected) / len(shown) if len(shown) else None,
-        "recall_all": int((every >= 0).sum()) / len(shown) if len(shown) else None,
+        "recall_all": len(found) / len(shown) if len(shown) else None,
         "precision": close / len(listed) if len(listed) else None,
     }
     if "rank" in listed.columns and len(shown):

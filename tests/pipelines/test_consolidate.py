@@ -13,6 +13,7 @@ from road_simulator import CRS, Drive, survey
 
 from pipelines.errors import PipelineError
 from pipelines.road.consolidate import Consolidated, ConsolidateParams, consolidate
+from pipelines.road.coverage import seen_ground
 from pipelines.road.evidence import Watch
 from pipelines.road.features import DEFECT_COLUMNS
 
@@ -192,6 +193,41 @@ def test_frames_that_should_show_a_defect_and_do_not_take_confidence_from_it():
     assert (second["n_seen"], second["n_looked"]) == (1, 3)
     alone = consolidate(*once, watch=Watch({"D40": 0.3})).defects.iloc[0]
     assert first["confidence"] > 0.5 > alone["confidence"] > second["confidence"]
+
+
+def with_ghosts(seed: int) -> tuple[gpd.GeoDataFrame, pd.DataFrame, float]:
+    """A drive with as many false boxes as defects, each in one frame and of a score not far above the threshold."""
+    observations, frames, _ = survey(Drive(seed=seed, passes=1, length_m=600.0, n_defects=45))
+    rng = np.random.default_rng(seed)
+    ghosts = observations[observations["located"]].sample(45, random_state=seed).copy()
+    # Turned over to the other side of the road and into another frame of the drive, where nothing lies.
+    to = frames.iloc[rng.integers(5, len(frames) - 5, len(ghosts))]
+    angle = np.radians(to["heading_deg"].to_numpy())
+    ahead, right = ghosts["forward_m"].to_numpy(), rng.uniform(-2.5, 4.0, len(ghosts))
+    ghosts["x_m"] = to["x_m"].to_numpy() + ahead * np.sin(angle) + right * np.cos(angle)
+    ghosts["y_m"] = to["y_m"].to_numpy() + ahead * np.cos(angle) - right * np.sin(angle)
+    ghosts["frame"], ghosts["t_s"] = to["frame"].to_numpy(), to["t_s"].to_numpy()
+    ghosts["score"] = rng.uniform(0.25, 0.45, len(ghosts))
+    ghosts["truth"] = -1
+    ghosts[["x1", "x2"]] += 3000.0  # beside the picture: they overlap no true box
+    return pd.concat([observations, ghosts], ignore_index=True), frames, 0.25
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+def test_false_boxes_of_single_frames_are_believed_less_than_defects_whatever_the_scale_of_the_scores(scale):
+    observations, frames, threshold = with_ghosts(114)
+    odds = scale * observations["score"] / (1 - observations["score"])
+    observations["score"] = odds / (1 + odds)
+    least = scale * threshold / (1 - threshold)
+    thresholds = dict.fromkeys(("D00", "D10", "D20", "D40", "crack"), least / (1 + least))
+    result = consolidate(observations, frames, watch=Watch(thresholds, seen_ground(frames, Drive().camera, crs=CRS)))
+    member = result.membership[result.membership != ""]
+    real = (observations.loc[member.index, "truth"] >= 0).groupby(member).mean() > 0.5
+    confidence = result.defects.set_index("uuid")["confidence"].loc[real.index]
+    assert (~real).sum() >= 30
+    above = confidence[real].to_numpy()[:, None] > confidence[~real].to_numpy()[None]
+    assert above.mean() >= 0.95, "a defect is believed more than a false box, nearly always"
+    assert (confidence[~real] >= 0.5).mean() <= 0.15
 
 
 def test_a_box_six_times_as_long_as_wide_is_no_pothole():
