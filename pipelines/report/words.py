@@ -108,7 +108,10 @@ UI: Words = {
     "unknown": ("不明", "unknown"),
     "depth_unknown": ("不明（画像からは測れない）", "unknown (cannot be measured from a picture)"),
     "position": ("位置", "Position"),
-    "position_sd": ("± {sd} m（標準偏差）", "± {sd} m (standard deviation)"),
+    "position_sd": (
+        "± {sd} m（標準偏差、近くの損傷と同じ向きにずれる）",
+        "± {sd} m (standard deviation; neighbours are off together)",
+    ),
     "position_sd_column": ("位置の標準偏差 (m)", "Position sd (m)"),
     "latitude": ("緯度", "Latitude"),
     "longitude": ("経度", "Longitude"),
@@ -179,8 +182,11 @@ UI: Words = {
         "Sizes are upper bounds: the detection box projected onto a flat road.",
     ),
     "limit_position": (
-        "位置は標準偏差つきの推定値である。約 1.5 倍の半径の円に 68 % の確率で入る。",
-        "Positions are estimates: the true place lies within 1.5 standard deviations with 68 % probability.",
+        "位置は標準偏差つきの推定値である。約 1.5 倍の半径の円に、多くの走行を平均して 68 % が入る。"
+        "一つの走行では測位の誤差が共通なので、近くの損傷は同じ向きにずれ、その割合は 3 割から 9 割超まで変わる。",
+        "Positions are estimates: over many drives, 68 % of the true places lie within 1.5 standard deviations. Along "
+        "one drive the track's error is shared: neighbours are off together, and that share is anything from a third "
+        "to nearly all.",
     ),
     "limit_coverage": (
         "診断対象 {km} km の路面のうち平均 {seen} % を確認した。{unseen} 区間は半分以上が見えていない。"
