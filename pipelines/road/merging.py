@@ -362,7 +362,8 @@ class _Votes:
 def _best_shift(votes: _Votes, prior: float, gate: float) -> Array:
     """The shift (2,) m that explains most runs, a large one at its own cost."""
     tried = np.vstack([np.zeros((1, 2)), votes.offset[:_MOST_TRIED]])
-    misfit = np.square(votes.offset[None] - tried[:, None]).sum(axis=2) / votes.variance
+    east, north = (votes.offset[None, :, axis] - tried[:, axis, None] for axis in (0, 1))
+    misfit = (east * east + north * north) / votes.variance
     best = np.minimum(np.minimum.reduceat(misfit, votes.starts, axis=1), gate).sum(axis=1)
     winner = int(np.argmin(best + np.square(tried).sum(axis=1) / max(prior, 1e-6)))
     inlier = misfit[winner] < gate

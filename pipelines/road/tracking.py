@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -70,8 +71,7 @@ def follow(sightings: Sightings, passes: Index, gates: Gates) -> Index:
     return run
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
+class _View(NamedTuple):
     """One sighting in plain numbers.
 
     A frame has a handful of boxes and a handful of defects in reach: numpy would spend its time on calls, not on
@@ -125,7 +125,7 @@ def _views(sightings: Sightings, gates: Gates) -> list[_View]:
         *(*sightings.ahead.T, *sightings.extent_m.T),
         *(sightings.family, *sightings.pose_m.T, np.square(sightings.track_sd_m)),
     )
-    return [_View(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    return list(map(_View._make, zip(*(column.tolist() for column in columns), strict=True)))
 
 
 @dataclass(slots=True)
@@ -176,8 +176,7 @@ class _Defect:
         self.y = self.cov_xy * self.vector_x + self.cov_yy * self.vector_y
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
+class _Pair(NamedTuple):
     """A box and a defect that it may show; the misfit is a parabola in κ.
 
     Attributes:
