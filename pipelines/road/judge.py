@@ -106,10 +106,11 @@ def judge(
     terms = terms_of(table, knobs)
     table["terms"] = [json.dumps(row, ensure_ascii=False) for row in terms]
     table["priority"] = [round(sum(row.values()), 2) for row in terms]
-    for language in ("ja", "en"):
-        table[f"reasons_{language}"] = reasons.sentences(table, terms, language)
     open_ = ~table["status"].isin(CLOSED).to_numpy() & ~table["change"].isin(["gone"]).to_numpy()
-    table["listed"] = open_ & ~look_again(table, links, knobs)
+    unlisted = np.where(open_, look_again(table, links, knobs), "")
+    table["listed"] = open_ & (unlisted == "")
+    for language in ("ja", "en"):
+        table[f"reasons_{language}"] = reasons.sentences(table.assign(unlisted=unlisted), terms, language)
     group = np.where(table["listed"], 0, np.where(open_, 1, 2))
     order = np.lexsort((table["uuid"].to_numpy(str), -table["priority"].to_numpy(np.float64), group))
     table = table.iloc[order].reset_index(drop=True)
@@ -118,17 +119,22 @@ def judge(
     return table
 
 
-def look_again(table: pd.DataFrame, links: gpd.GeoDataFrame | None, params: JudgeParams) -> NDArray[np.bool_]:
-    """(n,) bool: believed too little, or beside the road, and not taken up by people.
+def look_again(table: pd.DataFrame, links: gpd.GeoDataFrame | None, params: JudgeParams) -> NDArray[np.object_]:
+    """Why each defect is not listed: `doubt` (believed too little), `beside` (the road), "" for what is.
 
     Args:
-        table: `confidence` (NaN where unknown: such rows stay), `status`, `link`, `offset_m`, `position_sd_m`.
+        table: `confidence` (NaN where unknown: such rows stay), `status`, `link`, `offset_m`, `position_sd_m`. What
+            people have taken up stays.
         links: `Roads.links`.
         params: the limits.
+
+    Returns:
+        (n,) object.
     """
     doubtful = _column(table, "confidence") < params.list_confidence
-    untouched = np.array([status == FIRST for status in table["status"]], bool)
-    return np.asarray((doubtful | _beside(table, links, params.beside_sds)) & untouched, bool)
+    why = np.where(doubtful, "doubt", np.where(_beside(table, links, params.beside_sds), "beside", "")).astype(object)
+    why[[status != FIRST for status in table["status"]]] = ""
+    return why
 
 
 def _beside(table: pd.DataFrame, links: gpd.GeoDataFrame | None, sds: float) -> NDArray[np.bool_]:

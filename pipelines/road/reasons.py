@@ -29,6 +29,10 @@ _LEVELS = {
     "damage": ("損傷あり", "Damage"),
     "none": ("損傷なし", "No damage"),
 }
+_UNLISTED = {
+    "doubt": ("順位なし：根拠が弱い。", "Not ranked: believed too little."),
+    "beside": ("順位なし：車道の外に見える。", "Not ranked: it seems to lie beside the carriageway."),
+}
 
 
 def sentences(table: pd.DataFrame, terms: Sequence[Mapping[str, float]], language: str) -> list[str]:
@@ -92,6 +96,8 @@ def _english(row: Mapping[str, Any], points: Mapping[str, float]) -> list[str]:
     if (believed := _believed(row)) is not None:
         share, shown, looked = believed
         lines.append(f"Believed to {share} %: {shown} of {looked} frames that should show it do.")
+    if row.get("unlisted"):
+        lines.append(_UNLISTED[str(row["unlisted"])][1])
     if frames == 1:
         lines.append("Seen once only: look before you load.")
     if row["class"] == POTHOLE:
@@ -126,6 +132,8 @@ def _japanese(row: Mapping[str, Any], points: Mapping[str, float]) -> list[str]:
     if (believed := _believed(row)) is not None:
         share, shown, looked = believed
         lines.append(f"確からしさ {share} %：写るはずの画像 {looked} 枚のうち {shown} 枚で検出。")
+    if row.get("unlisted"):
+        lines.append(_UNLISTED[str(row["unlisted"])][0])
     if frames == 1:
         lines.append("1 枚のみで確認：現地確認を。")
     if row["class"] == POTHOLE:

@@ -173,6 +173,48 @@ def test_the_reasons_say_why_in_both_languages(row, ja, en):
     assert en in table["reasons_en"][0]
 
 
+def wide(width_m: float, source: str = "given") -> gpd.GeoDataFrame:
+    return links().assign(width_m=width_m, width_source=source)
+
+
+@pytest.mark.parametrize(
+    ("row", "listed", "said"),
+    [
+        ({"confidence": 0.49}, False, "Not ranked: believed too little."),
+        ({"confidence": 0.51}, True, ""),
+        ({"confidence": 0.49, "status": "accepted"}, True, ""),
+        ({"confidence": np.nan}, True, ""),
+        ({"offset_m": -5.1}, False, "Not ranked: it seems to lie beside the carriageway."),
+        ({"offset_m": 4.9}, True, ""),
+        ({"offset_m": 5.1, "position_sd_m": 2.0}, True, ""),
+    ],
+)
+def test_what_is_believed_too_little_or_lies_beside_the_road_is_kept_without_a_rank(row, listed, said):
+    table = judge(defects(row), wide(7.0))
+    assert table["listed"].tolist() == [listed]
+    assert table["rank"].notna().tolist() == [listed]
+    assert ("Not ranked" in table["reasons_en"][0]) == (not listed)
+    assert said in table["reasons_en"][0]
+    assert table["judgement"].tolist() == ["repair"]
+
+
+def test_a_width_that_the_map_does_not_give_puts_nothing_beside_the_road():
+    assert judge(defects({"offset_m": 30.0}), wide(7.0, "class"))["listed"].tolist() == [True]
+
+
+def test_a_doubtful_pothole_does_not_outrank_a_certain_one_though_it_is_larger():
+    sure = {"confidence": 0.95, "length_m": 0.3, "width_m": 0.3}
+    doubtful = {"confidence": 0.55, "length_m": 1.2, "width_m": 1.2}
+    table = judge(defects(doubtful, sure))
+    assert table["confidence"].tolist() == [0.95, 0.55]
+    assert terms(table)[0]["safety"] == pytest.approx(50 * 0.95)
+
+
+def test_a_slit_is_no_large_hole():
+    slit, hole = {"length_m": 3.0, "width_m": 0.2}, {"length_m": 1.0, "width_m": 1.0}
+    assert judge(defects(slit, hole))["length_m"].tolist() == [1.0, 3.0]
+
+
 def test_growth_counts_only_where_it_is_beyond_doubt():
     table = judge(defects({"change": "same", "growth_m": 0.4}, {"change": "worse", "growth_m": 0.4}))
     points = {change: named["growth"] for change, named in zip(table["change"], terms(table), strict=True)}
