@@ -118,13 +118,14 @@ def _survey(survey_dir: Path | None, parts: _Parts) -> Survey:
 
 
 def _summarise(results: Results, published: Published) -> None:
-    judged = Counter(results.defects["judgement"])
+    listed = results.defects["listed"].to_numpy(bool)
+    judged = Counter(results.defects["judgement"][listed])
     left_out = ", ".join(f"{reason} {n}" for reason, n in results.rejected_by_reason.items()) or "nothing"
     located = int(results.observations["located"].sum())
     say(
         f"{len(results.frames)} frames, {results.km:.2f} km, {len(results.observations)} boxes ({located} placed), "
-        f"{len(results.defects)} defects: {judged['repair']} need repair, {judged['damage']} damaged; "
-        f"left out: {left_out}"
+        f"{listed.sum()} defects listed: {judged['repair']} need repair, {judged['damage']} damaged; "
+        f"{(~listed).sum()} more without a rank; left out: {left_out}"
     )
     click.echo(f"list        {published.page}")
     click.echo(f"workbook    {published.sheet}")
