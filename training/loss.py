@@ -7,8 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
-from ultralytics.utils.loss import v8DetectionLoss
-from ultralytics.utils.tal import make_anchors
+
+from models.backends.pillow import pillow_kept
+
+with pillow_kept():
+    from ultralytics.utils.loss import v8DetectionLoss
+    from ultralytics.utils.tal import make_anchors
 
 __all__ = ["Family", "LabelledClassLoss", "MaskedCrossEntropy"]
 

@@ -5,9 +5,12 @@ from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
-from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
+from models.backends.pillow import pillow_kept
 from training.errors import RecipeError
+
+with pillow_kept():
+    from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
 __all__ = ["build_network", "start_from"]
 

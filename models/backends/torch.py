@@ -11,8 +11,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
 
+from models.backends.pillow import pillow_kept
 from models.errors import BackendError
 from models.types import LoadRequest, Network, Picture, RawOutput, Runtime
 
@@ -107,15 +107,12 @@ def _parameters(weights: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float32]
 
 
 def _torch() -> Any:
-    pillow_open = Image.open
     try:
-        import onnx  # noqa: F401, PLC0415
-        import torch  # noqa: PLC0415 - seconds to import, and no part of the base installation
-        import ultralytics.nn.tasks  # noqa: F401, PLC0415
+        with pillow_kept():
+            import onnx  # noqa: F401, PLC0415
+            import torch  # noqa: PLC0415 - seconds to import, and no part of the base installation
+            import ultralytics.nn.tasks  # noqa: F401, PLC0415
     except ImportError as error:
         what = f"the torch back end needs {error.name}, which is not installed"
         raise BackendError(what, remedy="Install it with `pip install 'michisora[train]'`") from error
-    finally:
-        # Ultralytics replaces Pillow's `open` by one that runs pip when it meets a file that is no picture
-        Image.open = pillow_open
     return torch

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.backends.pillow import pillow_kept
 from models.backends.torch import build_network
 from models.card import ModelCard, load_card, write_card
 from models.detector import model_folder
@@ -48,7 +49,8 @@ class Rival:
     def __init__(self, card: ModelCard, weights: Path) -> None:
         self._card = card
         request = LoadRequest(weights, card.architecture, len(card.classes), "f32", threads=1)
-        self._yolo: Any = import_module("ultralytics").YOLO(f"{card.architecture}.yaml")
+        with pillow_kept():
+            self._yolo: Any = import_module("ultralytics").YOLO(f"{card.architecture}.yaml")
         self._yolo.model = build_network(request)
         self._yolo.model.names = dict(enumerate(card.class_names))
 

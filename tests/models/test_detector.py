@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from models.backends.openvino import cpu_computes_bf16
+from models.backends.pillow import pillow_kept
 from models.detector import open_detector
 from models.errors import BackendError, DetectionsError
 
@@ -60,7 +61,8 @@ def test_frames_of_changing_size_are_all_looked_at(spot_model: Path):
 @pytest.mark.shared
 def test_back_ends_agree_on_a_real_frame(shared_data: Path):
     pytest.importorskip("torch")
-    pytest.importorskip("ultralytics")
+    with pillow_kept():
+        pytest.importorskip("ultralytics")
     path = sorted((shared_data / "drive" / "dnit_rs290" / "frames").iterdir())[10]
     frame = np.asarray(Image.open(path).convert("RGB"))
     found = {}

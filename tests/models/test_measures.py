@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.backends.pillow import pillow_kept
 from models.detections import Detections
 from models.measures import (
     COCO_IOUS,
@@ -127,7 +128,8 @@ def test_count_bias_is_signed():
 
 
 def test_average_precision_agrees_with_ultralytics():
-    metrics = pytest.importorskip("ultralytics.utils.metrics", reason="ultralytics is not installed")
+    with pillow_kept():
+        metrics = pytest.importorskip("ultralytics.utils.metrics", reason="ultralytics is not installed")
     for seed in range(5):
         hits = random_hits(np.random.default_rng(seed))
         classes = np.zeros(len(hits.score))

@@ -102,6 +102,10 @@ def run(sets, base, tmp_path_factory):
     return out
 
 
+def test_teaching_leaves_pillow_as_it_was():
+    assert not Image.open.__module__.startswith("ultralytics")
+
+
 def loss_of(labelled, scores, families=()):
     network = build_network("yolo11n", 2)
     loss = LabelledClassLoss(network, families)
