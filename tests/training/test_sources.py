@@ -101,6 +101,8 @@ def test_an_absent_data_set_says_where_to_get_it(tmp_path):
     source = read_catalogue()["stellenbosch_gopro"]
     with pytest.raises(SourceError, match="Fetch it from https"):
         load_samples("stellenbosch_gopro", source, tmp_path, "train", ROAD)
+    with pytest.raises(SourceError, match="Run `michisora sample train-set"):
+        load_samples("rendered_town", read_catalogue()["rendered_town"], tmp_path, "train", ROAD)
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():

@@ -81,4 +81,5 @@ def read_split(name: str, source: Source, folder: Path, split: str) -> list[Labe
 def _remedy(name: str, source: Source) -> str:
     if source.archives:
         return f"Run `michisora fetch {name}`, or name another directory with --data or --mirror."
-    return f"Fetch it from {source.url} and unpack it there, or name another directory with --data or --mirror."
+    how = source.by_hand or f"fetch it from {source.url} and unpack it there"
+    return f"{how[0].upper()}{how[1:]}, or name another directory with --data or --mirror."
