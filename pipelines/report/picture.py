@@ -54,7 +54,7 @@ def map_png(content: ReportContent, items: list[Item], lang: str) -> bytes:
     _north(axes)
     _bar(axes, extent)
     _titles(figure, content, lang)
-    _legend(figure, content, lang)
+    _legend(figure, content, lang, again=any(item.look_again for item in items))
     buffer = io.BytesIO()
     canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
@@ -184,7 +184,7 @@ def _titles(figure: Any, content: ReportContent, lang: str) -> None:
     )
 
 
-def _legend(figure: Any, content: ReportContent, lang: str) -> None:
+def _legend(figure: Any, content: ReportContent, lang: str, *, again: bool) -> None:
     marks = [
         Line2D(
             [],
@@ -198,6 +198,10 @@ def _legend(figure: Any, content: ReportContent, lang: str) -> None:
         )
         for code in JUDGEMENTS
     ]
+    if again:
+        hollow = Line2D([], [], linestyle="", marker="^", markersize=8, label=say("look_again", lang))
+        hollow.set(markerfacecolor=_PAPER, markeredgecolor=_GREY)
+        marks.append(hollow)
     sections = [
         Line2D(
             [],
