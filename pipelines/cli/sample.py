@@ -46,7 +46,7 @@ def make(folder: Path, seed: int | None, frames: int | None, gps: GpsIn | None, 
     "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Everything random follows from it."
 )
 def train_set(folder: Path, count: int, seed: int) -> None:
-    """Write labelled pictures of other towns, cameras and lights to FOLDER, in YOLO's layout."""
+    """Write labelled pictures to FOLDER, in YOLO's layout: the sample's streets, other damage, cameras and light."""
     with progress_bar("rendering", "picture") as progress:
         write_train_set(folder, TrainSetPlan(count, seed), progress=progress)
     say(f"{count} labelled pictures in {folder}")

@@ -1,4 +1,8 @@
-"""Rendered pictures with labels for training, in YOLO's layout, of towns other than the sample's."""
+"""Rendered pictures with labels for training, in YOLO's layout.
+
+The streets are the sample's; damage, surfaces, surroundings, cameras and light are drawn anew. What is taught on them
+has seen the sample's renderer and street plan: figures on the sample flatter it.
+"""
 
 from __future__ import annotations
 
