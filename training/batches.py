@@ -13,7 +13,7 @@ from training.crops import Crop, choose_window, cut, see_boxes
 from training.recipe import Recipe, Stage
 from training.sources.samples import Sample
 from training.transplant import Change, Cutting, cut_out, transplant
-from training.weather import relight
+from training.weather import equalise, relight
 
 __all__ = ["Album", "Batch", "epoch_batches", "read_picture"]
 
@@ -58,17 +58,18 @@ class Album:
 
     def __init__(self, samples: Mapping[str, Sequence[Sample]]) -> None:
         self.samples = {name: list(some) for name, some in samples.items()}
-        self._pictures: dict[str, Picture] = {}
+        self._pictures: dict[tuple[str, bool], Picture] = {}
         self._cuttings: dict[str, list[Cutting]] = {}
         self._alike: dict[tuple[str, bytes], list[Sample]] = {}
         for one in (one for some in self.samples.values() for one in some):
             self._alike.setdefault(_kind(one), []).append(one)
 
-    def picture(self, sample: Sample) -> Picture:
-        """The decoded picture of a sample."""
-        key = str(sample.picture)
+    def picture(self, sample: Sample, equalised: bool = False) -> Picture:
+        """The decoded picture of a sample, its contrast equalised where asked; what came equalised stays as it is."""
+        key = (str(sample.picture), equalised and sample.facts.get("contrast_equalised") != "1")
         if key not in self._pictures:
-            self._pictures[key] = read_picture(sample)
+            picture = read_picture(sample)
+            self._pictures[key] = equalise(picture) if key[1] else picture
         return self._pictures[key]
 
     def alike(self, sample: Sample) -> Sequence[Sample]:
@@ -145,16 +146,14 @@ def _crop(album: Album, sample: Sample, recipe: Recipe, stage: Stage, rng: np.ra
         if sample.labelled[class_id] and rng.random() < chance:
             change = Change(class_id, recipe.transplant, stage.transplant_light)
             crop = transplant(crop, album.cuttings(name, class_id), change, rng)
-    picture, xyxy = relight(crop.picture, recipe.light, rng), crop.xyxy
-    if rng.random() < 0.5:
-        picture = np.asarray(cv2.flip(picture, 1), dtype=np.uint8)
-        xyxy = xyxy.copy()
-        xyxy[:, [0, 2]] = side - xyxy[:, [2, 0]]
-    return Crop(picture, xyxy, crop.class_id)
+    crop = Crop(relight(crop.picture, recipe.light, rng), crop.xyxy, crop.class_id)
+    crop = crop.mirrored() if rng.random() < 0.5 else crop
+    return crop if recipe.crop.upright else crop.turned(int(rng.integers(4)))
 
 
 def _one(album: Album, sample: Sample, recipe: Recipe, stage: Stage, side: int, rng: np.random.Generator) -> Crop:
-    picture = album.picture(sample)
+    # No chance is drawn where nothing hangs on it: recipes without equalising keep their crops.
+    picture = album.picture(sample, equalised=recipe.equalise > 0 and rng.random() < recipe.equalise)
     scale = stage.sources[sample.source].scale or recipe.crop.scale
     params = recipe.crop.model_copy(update={"scale": scale})
     window = choose_window((picture.shape[1], picture.shape[0]), sample.xyxy, side, params, rng)

@@ -1,7 +1,8 @@
 """Square crops of pictures at their native resolution, with their boxes: what the network learns from.
 
 A pothole 25 m ahead is 15 px wide. Shrinking a frame to the network's usual 640 px loses it, so that the frame is cut
-rather than shrunk. Crops are flipped and scaled, never rotated: a box around a rotated box is larger than the object.
+rather than shrunk. Crops are mirrored, scaled and, seen from above, turned by right angles; never by others: a box around
+a rotated box is larger than the object.
 """
 
 from dataclasses import dataclass
@@ -35,6 +36,21 @@ class Crop:
     picture: Picture
     xyxy: NDArray[np.float32]
     class_id: NDArray[np.int16]
+
+    def mirrored(self) -> "Crop":
+        """The crop with left and right exchanged."""
+        xyxy = self.xyxy.copy()
+        xyxy[:, [0, 2]] = self.picture.shape[1] - xyxy[:, [2, 0]]
+        return Crop(np.ascontiguousarray(self.picture[:, ::-1]), xyxy, self.class_id)
+
+    def turned(self, quarters: int) -> "Crop":
+        """The crop turned by 90° to the left, `quarters` times."""
+        xyxy = self.xyxy
+        for _ in range(quarters % 4):
+            left, top, right, bottom = xyxy.T
+            side = self.picture.shape[0]
+            xyxy = np.stack([top, side - right, bottom, side - left], axis=1)
+        return Crop(np.ascontiguousarray(np.rot90(self.picture, quarters)), xyxy, self.class_id)
 
 
 def choose_window(

@@ -32,7 +32,8 @@ class CropParams(_Section):
 
     `scale` is the range of enlargement over the picture's own pixels, `stretch` the largest ratio of horizontal to
     vertical scale, `seek_boxes` the share of crops laid around a box, `min_visible` the part of a cut-off box that
-    must be left for it to count, unless `large_px` squared pixels of it are.
+    must be left for it to count, unless `large_px` squared pixels of it are. Without `upright` a crop is turned by any
+    multiple of 90°, as pictures from straight above may be: their top is where the flight put it.
     """
 
     scale: tuple[float, float] = (0.6, 1.5)
@@ -41,6 +42,7 @@ class CropParams(_Section):
     min_visible: float = Field(default=0.3, ge=0, le=1)
     large_px: float = 40
     min_box_px: float = 3
+    upright: bool = True
 
 
 class LightParams(_Section):
@@ -131,6 +133,12 @@ class Recipe(_Section):
     weight_decay: float = 5e-4
     warm_up_steps: int = 100
     average: float = Field(default=0.998, gt=0, lt=1, description="decay of the running average of the weights, a step")
+    equalise: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="share of crops whose picture is equalised first (`training.weather.equalise`)",
+    )
     crop: CropParams = CropParams()
     light: LightParams = LightParams()
     transplant: TransplantParams = TransplantParams()

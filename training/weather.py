@@ -6,9 +6,20 @@ from numpy.typing import NDArray
 
 from training.recipe import LightParams
 
-__all__ = ["relight"]
+__all__ = ["equalise", "relight"]
 
 Picture = NDArray[np.uint8]
+
+
+def equalise(picture: Picture) -> Picture:
+    """The picture with its contrast equalised locally: CLAHE of HSV's value, an eighth of the picture a tile.
+
+    `skimage.exposure.equalize_adapthist(clip_limit=0.03)` but for rounding, which DeepForest's pictures went through.
+    Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", Graphics Gems IV, 1994.
+    """
+    hsv = cv2.cvtColor(picture, cv2.COLOR_RGB2HSV)
+    hsv[..., 2] = cv2.createCLAHE(clipLimit=0.03 * 256, tileGridSize=(8, 8)).apply(np.ascontiguousarray(hsv[..., 2]))
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), dtype=np.uint8)
 
 
 def relight(picture: Picture, params: LightParams, rng: np.random.Generator) -> Picture:
