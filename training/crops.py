@@ -1,8 +1,8 @@
 """Square crops of pictures at their native resolution, with their boxes: what the network learns from.
 
 A pothole 25 m ahead is 15 px wide. Shrinking a frame to the network's usual 640 px loses it, so that the frame is cut
-rather than shrunk. Crops are mirrored, scaled and, seen from above, turned by right angles; never by others: a box around
-a rotated box is larger than the object.
+rather than shrunk. Crops are mirrored, scaled and, seen from above, turned by right angles; never by others: a box
+around a rotated box is larger than the object.
 """
 
 from dataclasses import dataclass
