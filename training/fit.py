@@ -21,12 +21,13 @@ from training.network import build_network, start_from
 from training.recipe import Recipe, Stage
 from training.sources.samples import Sample
 
-__all__ = ["CHECKPOINT", "LOG", "Run", "fit", "load_checkpoint"]
+__all__ = ["CHECKPOINT", "LOG", "Run", "fit", "load_checkpoint", "may_resume"]
 
 CHECKPOINT = "last.pt"
 LOG = "log.csv"
 MAX_GRADIENT = 10.0
 Progress = Callable[[int, int], None]
+EpochLog = Callable[[int, Mapping[str, object]], None]
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ def fit(
     base: Path,
     out: Path,
     progress: Progress | None = None,
+    log: EpochLog | None = None,
 ) -> Path:
     """Teach the recipe's network, from `base` or from the checkpoint in `out`; returns the path of the checkpoint.
 
@@ -57,6 +59,7 @@ def fit(
         base: plain state dict to start from.
         out: the run's folder: checkpoint and log.
         progress: called after every epoch with epochs done and in all.
+        log: called after every epoch with its number, from 0, and its row of the log.
 
     Raises:
         RunError: when the checkpoint in `out` was made by another recipe.
@@ -72,6 +75,8 @@ def fit(
         run.done += 1
         _save(run, out / CHECKPOINT)
         _log(out / LOG, row)
+        if log is not None:
+            log(run.done - 1, row)
         if progress is not None:
             progress(run.done, len(schedule))
     return out / CHECKPOINT
@@ -90,6 +95,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:
         raise RunError("the checkpoint cannot be read", where=path) from error
     return content
+
+
+def may_resume(recipe: Recipe, content: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint's content was made by the stages that the recipe begins with."""
+    done = content["done"]
+    total = sum(stage.epochs for stage in recipe.stages)
+    return bool(done <= total and content["begun"] == _fingerprint(recipe, _stages_begun(recipe, done)))
 
 
 def _start(recipe: Recipe, base: Path) -> Run:
@@ -202,11 +214,7 @@ def _resume(run: Run, path: Path) -> None:
     if not path.exists():
         return
     content = load_checkpoint(path)
-    total = sum(stage.epochs for stage in run.recipe.stages)
-    agrees = content["done"] <= total and content["begun"] == _fingerprint(
-        run.recipe, _stages_begun(run.recipe, content["done"])
-    )
-    if not agrees:
+    if not may_resume(run.recipe, content):
         remedy = "Name another --out folder, or restore the recipe it was begun with."
         raise RunError("the checkpoint here was made by another recipe", where=path, remedy=remedy)
     run.network.load_state_dict(content["network"])
