@@ -20,6 +20,7 @@ __all__ = [
     "Stage",
     "TransplantParams",
     "read_recipe",
+    "recipe_from",
 ]
 
 
@@ -161,11 +162,20 @@ def read_recipe(name_or_path: str) -> Recipe:
         remedy = f"Name a file, or one of {', '.join(name for name in known if not name.startswith('__'))}."
         raise RecipeError("there is no such recipe", where=name_or_path, remedy=remedy) from error
     try:
-        return Recipe.model_validate(yaml.safe_load(text))
-    except (yaml.YAMLError, ValidationError) as error:
-        if isinstance(error, ValidationError):
-            first = error.errors()[0]
-            reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-        else:
-            reason = str(error).splitlines()[0]
-        raise RecipeError(reason, where=name_or_path) from error
+        return recipe_from(yaml.safe_load(text), name_or_path)
+    except yaml.YAMLError as error:
+        raise RecipeError(str(error).splitlines()[0], where=name_or_path) from error
+
+
+def recipe_from(content: object, where: str) -> Recipe:
+    """The recipe that a mapping describes.
+
+    Raises:
+        RecipeError: when it says something impossible; the first fault is named.
+    """
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        raise RecipeError(reason, where=where) from error
