@@ -67,13 +67,15 @@ class PictureTable(_Section):
     """A CSV file beside the pictures that says more of each.
 
     `path` is below the data set's folder, `name` the column with the picture's file name without suffix, `place` the
-    column with its place, `labelled` the column with the classes (blank-separated) whose every instance is labelled
-    on it. `where` keeps the pictures whose columns say this; `facts` are columns that samples carry along.
+    column with its place, `stretch` that of the smaller part of it that a bootstrap draws, `labelled` the column with
+    the classes (blank-separated) whose every instance is labelled on it. `where` keeps the pictures whose columns say
+    this; `facts` are columns that samples carry along.
     """
 
     path: Below
     name: str = "name"
     place: str | None = None
+    stretch: str | None = None
     labelled: str | None = None
     where: Mapping[str, str] = Field(default_factory=dict)
     facts: tuple[str, ...] = ()

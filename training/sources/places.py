@@ -31,7 +31,9 @@ def read_table(folder: Path, table: PictureTable | None) -> Rows:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            wanted = {table.name, *table.where, *table.facts} | {one for one in (table.place, table.labelled) if one}
+            wanted = {table.name, *table.where, *table.facts} | {
+                one for one in (table.place, table.stretch, table.labelled) if one
+            }
             lacking = wanted - set(reader.fieldnames or ())
             if lacking:
                 raise SourceError(f"the table has no column {', '.join(sorted(lacking))}", where=path)
@@ -58,11 +60,13 @@ def place_of(name: str, source: Source, key: str, row: Mapping[str, str] | None 
     return "" if source.place is None else f"{space}/{_matched(source.place, key, name)}"
 
 
-def stretch_of(name: str, source: Source, key: str, place: str) -> str:
+def stretch_of(name: str, source: Source, key: str, place: str, row: Mapping[str, str] | None = None) -> str:
     """What a bootstrap draws as one: the smaller stretch of the place where the entry tells it, else the place.
 
     A set whose places are two roads can be split by road, but two draws say nothing of chance.
     """
+    if source.table is not None and source.table.stretch is not None and row is not None:
+        return f"{source.place_space or name}/{row[source.table.stretch]}"
     return place if source.stretch is None else f"{source.place_space or name}/{_matched(source.stretch, key, name)}"
 
 

@@ -135,7 +135,7 @@ def _sample(name: str, source: Source, one: Labelled, rows: Rows, classes: Seque
         masks={label: masks / folder_of / f"{stem}.png" for label, folder_of in source.masks.items()},
         ignored=_array(ignored),
         place=place,
-        stretch=stretch_of(name, source, one.key, place),
+        stretch=stretch_of(name, source, one.key, place, row),
         facts={} if row is None or source.table is None else {fact: row[fact] for fact in source.table.facts},
     )
 
