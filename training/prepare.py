@@ -7,15 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import SourceError
+from training.prepared import Part
 from training.recipe import Recipe
 from training.sources.catalogue import Source
 from training.sources.licences import why_not
 from training.sources.places import unplaced
 from training.sources.samples import Sample, Sets
 
-__all__ = ["refuse_shared_places", "summarise"]
+__all__ = ["look_over", "refuse_shared_places", "summarise", "wanted"]
 
 NOTES = "notes"
+
+
+def wanted(recipe: Recipe) -> list[Part]:
+    """Every data set and split that a recipe learns from or is judged by, once each."""
+    judged = [(name, "val") for name in (recipe.card.validation if recipe.card else ())]
+    return list(dict.fromkeys([*_learned_from(recipe), *judged]))
 
 
 def summarise(recipe: Recipe, sets: Sets) -> dict[str, Any]:
@@ -27,18 +34,25 @@ def summarise(recipe: Recipe, sets: Sets) -> dict[str, Any]:
     Raises:
         SourceError: when one is absent or unreadable, or a picture or a place is both learned from and judged by.
     """
-    shares = {name: share.split for stage in recipe.stages for name, share in stage.sources.items()}
-    judged_by = recipe.card.validation if recipe.card else ()
-    learned = {name: sets.samples(name, split, recipe.classes) for name, split in shares.items()}
-    judged = {name: sets.samples(name, "val", recipe.classes) for name in judged_by}
+    return look_over(recipe, sets)[0]
+
+
+def look_over(recipe: Recipe, sets: Sets) -> tuple[dict[str, Any], dict[Part, list[Sample]]]:
+    """The summary, and the samples of every data set and split that it is about."""
+    parts = {(name, split): sets.samples(name, split, recipe.classes) for name, split in wanted(recipe)}
+    learned = {part: parts[part] for part in _learned_from(recipe)}
+    judged = {(name, "val"): parts[name, "val"] for name in (recipe.card.validation if recipe.card else ())}
     _refuse_leaks(_all(learned), _all(judged))
     refuse_shared_places(_all(learned), _all(judged))
-    parts = [((name, shares[name]), some) for name, some in learned.items()]
-    parts += [((name, "val"), some) for name, some in judged.items()]
     summary = {
-        f"{name}/{split}": _describe(samples, recipe.classes, sets.source(name)) for (name, split), samples in parts
+        f"{name}/{split}": _describe(samples, recipe.classes, sets.source(name))
+        for (name, split), samples in parts.items()
     }
-    return {**summary, NOTES: _notes(recipe, sets, summary, learned)}
+    return {**summary, NOTES: _notes(recipe, sets, summary, learned)}, parts
+
+
+def _learned_from(recipe: Recipe) -> list[Part]:
+    return list({(name, share.split): None for stage in recipe.stages for name, share in stage.sources.items()})
 
 
 def refuse_shared_places(learned: Iterable[Sample], judged: Iterable[Sample]) -> None:
@@ -71,7 +85,7 @@ def _describe(samples: Sequence[Sample], classes: Sequence[str], source: Source)
 
 
 def _notes(
-    recipe: Recipe, sets: Sets, summary: Mapping[str, Any], learned: Mapping[str, Sequence[Sample]]
+    recipe: Recipe, sets: Sets, summary: Mapping[str, Any], learned: Mapping[Part, Sequence[Sample]]
 ) -> list[str]:
     notes = [
         f"{part}: no box of {name}, which the set labels"
@@ -86,11 +100,11 @@ def _notes(
         f"{name}: its entry tells no places, so nobody can say whether its split is clean"
         for name in unplaced(used.items())
     ]
-    reasons = {name: why_not(sets.source(name).licence, sets.source(name).may_ship) for name in learned}
+    reasons = {name: why_not(sets.source(name).licence, sets.source(name).may_ship) for name, _ in learned}
     return notes + [f"{name}: weights may not be given away: {why}" for name, why in reasons.items() if why]
 
 
-def _all(parts: Mapping[str, Sequence[Sample]]) -> list[Sample]:
+def _all(parts: Mapping[Part, Sequence[Sample]]) -> list[Sample]:
     return [one for some in parts.values() for one in some]
 
 
