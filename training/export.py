@@ -17,7 +17,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import nn
 
 from training.fit import load_checkpoint
-from training.network import build_network
+from training.network import network_of
 from training.recipe import Recipe
 
 __all__ = ["OPSET", "export_onnx", "recipe_of"]
@@ -44,7 +44,7 @@ def export_onnx(checkpoint: Path, out: Path) -> Path:
         out: the file to write.
     """
     recipe = recipe_of(checkpoint)
-    network = build_network(recipe.architecture, len(recipe.classes))
+    network = network_of(recipe)
     network.load_state_dict(load_checkpoint(checkpoint)["average"])
     model = _trace(network)
     _halve(model)

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from training.average import RunningAverage
 from training.batches import Album, Batch, epoch_batches
+from training.distil import Teacher
 from training.errors import RunError
 from training.loss import Family, LabelledClassLoss
 from training.machine import Machine, look_around
-from training.network import build_network, start_from
+from training.network import keep_norms, network_of, start_from
 from training.recipe import Recipe, Stage
 from training.sources.samples import Sample
 
@@ -39,6 +40,7 @@ class Run:
     network: nn.Module
     optimizer: torch.optim.Optimizer
     average: RunningAverage
+    teacher: Teacher | None = None
     done: int = 0
     steps: int = 0
 
@@ -69,7 +71,7 @@ def fit(
     _resume(run, out / CHECKPOINT)
     album = Album(samples)
     schedule = [(index, epoch) for index, stage in enumerate(recipe.stages) for epoch in range(stage.epochs)]
-    loss = LabelledClassLoss(run.network)
+    loss = LabelledClassLoss(run.network, teaching=recipe.teacher)
     for index, epoch in schedule[run.done :]:
         row = _epoch(run, album, loss, index, epoch)
         run.done += 1
@@ -107,11 +109,16 @@ def may_resume(recipe: Recipe, content: Mapping[str, Any]) -> bool:
 def _start(recipe: Recipe, base: Path) -> Run:
     torch.manual_seed(recipe.seed)
     machine = look_around()
-    network = build_network(recipe.architecture, len(recipe.classes))
-    start_from(network, base)
+    network = network_of(recipe)
+    start_from(network, base, recipe.base_classes)
     network = network.to(machine.device, memory_format=torch.channels_last)
     network.train()
-    return Run(recipe, machine, network, _optimizer(network, recipe), RunningAverage(network, recipe.average))
+    if recipe.norms == "keep":
+        keep_norms(network)
+    teacher = None
+    if recipe.teacher is not None:
+        teacher = Teacher(recipe.architecture, base, recipe.base_classes, machine.device)
+    return Run(recipe, machine, network, _optimizer(network, recipe), RunningAverage(network, recipe.average), teacher)
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -153,7 +160,7 @@ def _step(run: Run, loss: LabelledClassLoss, batch: Batch, rate: float) -> Tenso
     for group in run.optimizer.param_groups:
         group["lr"] = rate * warm
     pictures = torch.from_numpy(batch.pictures).to(run.machine.device).permute(0, 3, 1, 2).float().div_(255)
-    target = {
+    target: dict[str, Any] = {
         "batch_idx": torch.from_numpy(batch.index),
         "cls": torch.from_numpy(batch.class_id).float(),
         "bboxes": torch.from_numpy(batch.xywh),
@@ -161,6 +168,8 @@ def _step(run: Run, loss: LabelledClassLoss, batch: Batch, rate: float) -> Tenso
     }
     with run.machine.autocast:
         raw = run.network(pictures)
+        if run.teacher is not None:
+            target["answers"] = run.teacher.answers(pictures)
     total, log = loss({name: _float(one) for name, one in raw.items()}, target)
     run.optimizer.zero_grad(set_to_none=True)
     total.sum().backward()

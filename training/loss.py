@@ -14,6 +14,9 @@ with pillow_kept():
     from ultralytics.utils.loss import v8DetectionLoss
     from ultralytics.utils.tal import make_anchors
 
+from training.distil import distillation
+from training.recipe import TeacherParams
+
 __all__ = ["Family", "LabelledClassLoss", "MaskedCrossEntropy"]
 
 
@@ -50,12 +53,17 @@ class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
     With `families`, one thing more is known. Where a picture labels all cracks but not their types, there is no crack
     of any type outside its boxes; where it labels all types, there is no untyped crack outside them. Within the boxes
     nothing is said.
+
+    With `teaching`, batches carry `answers` of a teacher, who speaks for the classes that a picture does not label.
     """
 
-    def __init__(self, model: nn.Module, families: Sequence[Family] = ()) -> None:
+    def __init__(
+        self, model: nn.Module, families: Sequence[Family] = (), teaching: TeacherParams | None = None
+    ) -> None:
         super().__init__(model)
         self.bce = MaskedCrossEntropy()
         self.families = families
+        self.teaching = teaching
 
     def loss(self, preds: dict[str, Any], batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
         """The three losses (box, class, distribution) times the batch size, and the same for the log."""
@@ -66,6 +74,11 @@ class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
             _teach_outside(taught, labelled, family, self._outside(points * strides, preds["feats"][0], batch, family))
         self.bce.taught = taught
         total, log = super().loss(preds, batch)
+        if self.teaching is not None:
+            score, edges = distillation(preds, batch["answers"], ~labelled)
+            said = torch.stack([torch.zeros_like(score), self.teaching.score * score, self.teaching.edges * edges])
+            total = total + said * len(labelled)
+            log = {name: one + more for (name, one), more in zip(log.items(), said.detach(), strict=True)}
         return total, log
 
     def _outside(self, points_px: Tensor, finest: Tensor, batch: dict[str, Any], family: Family) -> Tensor:

@@ -1,5 +1,6 @@
 """The network before it is taught: ultralytics' architecture, started from weights that know other classes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,29 +8,53 @@ import torch
 from torch import Tensor, nn
 
 from models.backends.pillow import pillow_kept
+from models.backends.torch import cut_classes
 from training.errors import RecipeError
+from training.recipe import Recipe
 
 with pillow_kept():
     from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
-__all__ = ["build_network", "start_from"]
+__all__ = ["BASE_CLASSES", "build_network", "keep_norms", "network_of", "start_from"]
 
+BASE_CLASSES = 80
 GAINS = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5)
 
 
-def build_network(architecture: str, n_classes: int) -> nn.Module:
-    """The untaught network, with ultralytics' gains of the three losses on it."""
-    described = {**yaml_model_load(f"{architecture}.yaml"), "nc": n_classes}
+def build_network(architecture: str, n_classes: int, as_wide_as: int | None = None) -> nn.Module:
+    """The untaught network, with ultralytics' gains of the three losses on it.
+
+    Args:
+        architecture: ultralytics' name, as `yolo11n`.
+        n_classes: how many classes it tells.
+        as_wide_as: give the class branch of the head the channels it would have for so many classes.
+    """
+    described = {**yaml_model_load(f"{architecture}.yaml"), "nc": max(n_classes, as_wide_as or 0)}
     network: nn.Module = DetectionModel(described, verbose=False)
+    cut_classes(network, n_classes)
     network.args = GAINS
     return network
 
 
-def start_from(network: nn.Module, base: Path) -> int:
+def network_of(recipe: Recipe) -> nn.Module:
+    """The untaught network that a recipe teaches."""
+    wide = BASE_CLASSES if recipe.teacher is not None else None
+    return build_network(recipe.architecture, len(recipe.classes), wide)
+
+
+def keep_norms(network: nn.Module) -> None:
+    """Let batch norm compute with the statistics it has, and not learn new ones, until `train()` is called again."""
+    for one in network.modules():
+        if isinstance(one, nn.BatchNorm2d):
+            one.eval()
+
+
+def start_from(network: nn.Module, base: Path, classes: Sequence[Sequence[int]] = ()) -> int:
     """Copy what fits from a plain state dict of the same architecture; returns the number of tensors copied.
 
-    The class branch of the head is as wide as the number of classes it was taught, so it is wider in the base: its
-    leading channels are copied. Only the last layer, which names the classes, starts anew.
+    The class branch of the head is as wide as the number of classes it was taught, so it may be wider in the base: its
+    leading channels are copied. The last layer, which names the classes, starts anew, unless `classes` says which
+    classes of the base each of ours is: then it starts as the first of them.
 
     Raises:
         RecipeError: when the file is no such state dict.
@@ -45,7 +70,9 @@ def start_from(network: nn.Module, base: Path) -> int:
     for name, tensor in state.items():
         source = taught.get(name)
         names_classes = name.startswith(head) and name.split(".")[-2] == "2"
-        if source is None or names_classes or source.ndim != tensor.ndim:
+        if source is not None and names_classes and classes:
+            source = source[[some[0] for some in classes]]
+        if source is None or (names_classes and not classes) or source.ndim != tensor.ndim:
             continue
         overlap = tuple(slice(0, min(a, b)) for a, b in zip(source.shape, tensor.shape, strict=True))
         tensor[overlap] = source[overlap].to(tensor.dtype)

@@ -2,10 +2,10 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.card import InputCard, ObjectClass, Suppression
 from training.errors import RecipeError
@@ -18,6 +18,7 @@ __all__ = [
     "Recipe",
     "Share",
     "Stage",
+    "TeacherParams",
     "TransplantParams",
     "read_recipe",
     "recipe_from",
@@ -73,6 +74,18 @@ class Share(_Section):
     weight: float = Field(gt=0)
     split: str = "train"
     scale: tuple[float, float] | None = None
+
+
+class TeacherParams(_Section):
+    """The base weights as a teacher for what a data set does not label (`training.distil`).
+
+    `classes` names, for each of our classes, the base's classes (COCO's ids) that it is made of: each anchor's
+    highest. The network starts as the first of them. `score` and `edges` are the gains of the two losses.
+    """
+
+    classes: dict[str, tuple[int, ...]]
+    score: float = Field(default=1.0, ge=0)
+    edges: float = Field(default=3.0, ge=0)
 
 
 class Stage(_Section):
@@ -143,8 +156,23 @@ class Recipe(_Section):
     crop: CropParams = CropParams()
     light: LightParams = LightParams()
     transplant: TransplantParams = TransplantParams()
+    teacher: TeacherParams | None = None
+    norms: Literal["learn", "keep"] = Field(
+        default="learn", description="whether batch norm learns the new pictures' statistics or keeps the base's"
+    )
     stages: tuple[Stage, ...] = Field(min_length=1)
     card: CardPart | None = None
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.teacher is not None and set(self.teacher.classes) != set(self.classes):
+            raise ValueError(f"teacher.classes must name each of {', '.join(self.classes)}, and no other")
+        return self
+
+    @property
+    def base_classes(self) -> list[tuple[int, ...]]:
+        """By class id, the base's classes it starts from; empty where the class names start anew."""
+        return [] if self.teacher is None else [self.teacher.classes[name] for name in self.classes]
 
 
 def read_recipe(name_or_path: str) -> Recipe:

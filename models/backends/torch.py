@@ -5,18 +5,20 @@ convolutions, and keeps the parameters' names; the same folding applied to a fre
 fill. A parameter missing or left over is refused, so a card cannot name an architecture that its weights are not.
 """
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.backends.pillow import pillow_kept
 from models.errors import BackendError
 from models.types import LoadRequest, Network, Picture, RawOutput, Runtime
 
-__all__ = ["build_network", "load_torch"]
+__all__ = ["build_network", "cut_classes", "load_torch"]
 
 _CONSTANT_PARAMETERS = (".dfl.conv.weight",)
 """Fixed by the architecture: absent from exports that fold them away."""
@@ -29,6 +31,10 @@ def load_torch(request: LoadRequest) -> Network:
         BackendError: torch, ultralytics or onnx is absent, or the weights do not fit the architecture.
     """
     return _TorchNetwork(request)
+
+
+WIDTHS = (80,)
+"""Numbers of classes whose wider class branch a network may keep: that of the public base weights."""
 
 
 class _TorchNetwork:
@@ -68,16 +74,17 @@ def build_network(request: LoadRequest) -> Any:
     """
     from ultralytics.nn.tasks import DetectionModel  # noqa: PLC0415 - seconds to import, and `_torch` has done it
 
+    parameters = _parameters(request.weights)
     try:
-        network = DetectionModel(f"{request.architecture}.yaml", nc=request.n_classes, verbose=False)
+        network = DetectionModel(f"{request.architecture}.yaml", nc=_width(parameters, request), verbose=False)
     except (OSError, KeyError, ValueError) as error:
         what = f"ultralytics has no architecture {request.architecture!r}"
         raise BackendError(
             what, remedy="Correct `architecture` on the model card, or choose --backend onnx."
         ) from error
+    cut_classes(network, request.n_classes)
     network.end2end = False  # the raw one-to-many head: suppression is ours, the same for every back end
     network = network.eval().fuse(verbose=False)
-    parameters = _parameters(request.weights)
     wanted = network.state_dict()
     absent = [name for name in wanted if name not in parameters and not name.endswith(_CONSTANT_PARAMETERS)]
     other = [name for name in wanted if name in parameters and parameters[name].shape != tuple(wanted[name].shape)]
@@ -93,7 +100,28 @@ def build_network(request: LoadRequest) -> Any:
     return network
 
 
-def _parameters(weights: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
+def cut_classes(network: Any, n_classes: int) -> None:
+    """Leave the leading `n_classes` of an unfused network's classes; the class branch before them keeps its width."""
+    head = network.model[-1]
+    if head.nc == n_classes:
+        return
+    for branch in head.cv3:
+        last = branch[-1]
+        cut = type(last)(last.in_channels, n_classes, last.kernel_size)
+        cut.load_state_dict({name: one[:n_classes] for name, one in last.state_dict().items()})
+        branch[-1] = cut
+    head.nc, head.no = n_classes, n_classes + 4 * head.reg_max
+    network.nc, network.yaml["nc"] = n_classes, n_classes
+    network.names = dict(enumerate(str(one) for one in range(n_classes)))
+
+
+def _width(parameters: Mapping[str, NDArray[np.float32]], request: LoadRequest) -> int:
+    """For how many classes the class branch was made: its channels, where there are more of them than classes."""
+    channels = [one.shape[1] for name, one in parameters.items() if name.endswith(".cv3.0.2.weight")]
+    return max(request.n_classes, *(int(n) for n in channels if n in WIDTHS), 0)
+
+
+def _parameters(weights: Path) -> dict[str, NDArray[np.float32]]:
     """The named parameters in an ONNX file, float32, by the names they have in a state dict."""
     import onnx  # noqa: PLC0415 - only this back end needs it
     from onnx import numpy_helper  # noqa: PLC0415
