@@ -5,7 +5,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,94 +13,114 @@ from tqdm import tqdm
 
 from models.detector import WEIGHTS, open_detector
 from models.types import BackendName, PrecisionName
-from training.errors import FetchError, RecipeError, TrainingError
+from training.errors import FetchError, RecipeError, RunError, TrainingError
 from training.evaluate import as_text, figures_of, judge_all
 from training.judge import rounded
-from training.prepare import summarise
+from training.options import FILE, FOLDER, IfChanged, Job, with_job
+from training.plots import write_plots
+from training.prepare import look_over
+from training.prepared import chosen, write_prepared
+from training.profile import pictures_of
 from training.promote import Request, Shelf, roll_back
 from training.promote import promote as install
 from training.publish import ExportRequest, publish
-from training.recipe import Recipe, read_recipe
-from training.sources.catalogue import read_catalogue, read_mirror
+from training.recipe import Recipe
+from training.sources.bases import OFFICIAL
 from training.sources.licences import refuse_unshippable
 from training.sources.samples import Sample, Sets
 from training.unpack import Caps
 
 __all__ = ["evaluate", "export", "fetch", "prepare", "promote", "train"]
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
-FILE = click.Path(dir_okay=False, path_type=Path)
-with_recipe = click.option("--recipe", default=None, help="A recipe file; by default the built-in one of the task.")
 with_json = click.option("--json", "json_path", type=FILE, default=None, help="Also write the figures to this file.")
-
-
-def with_sets(verb: Callable[..., None]) -> Callable[..., None]:
-    """Options that say where labelled pictures are; the verb gets them as one argument, `sets`."""
-
-    @click.option("--data", type=FOLDER, required=True, help="Directory that the catalogue's paths are below.")
-    @click.option("--catalogue", type=FILE, default=None, help="Data sets of your own, added to the built-in.")
-    @click.option("--mirror", type=FOLDER, default=None, help="Read sets that --data lacks from here, in place.")
-    @wraps(verb)
-    def with_one_argument(data: Path, catalogue: Path | None, mirror: Path | None, **others: object) -> None:
-        verb(sets=Sets(read_catalogue(catalogue), data, mirror or read_mirror(catalogue)), **others)
-
-    return with_one_argument
 
 
 @click.command()
 @click.argument("task")
-@with_recipe
+@click.option("--out", type=FOLDER, default=None, help="Write them in one form to this folder, with a catalogue.")
+@click.option("--limit", type=click.IntRange(1), default=None, help="Pictures of each set and split at most.")
 @with_json
-@with_sets
-def prepare(task: str, recipe: str | None, json_path: Path | None, sets: Sets) -> None:
-    """Check the data sets that TASK's recipe wants: present, readable, what they label, no place on both sides."""
-    summary = summarise(read_recipe(recipe or task), sets)
+@with_job
+def prepare(task: str, out: Path | None, limit: int | None, json_path: Path | None, job: Job) -> None:
+    """Check the data sets that TASK's recipe wants: present, readable, what they label, no place on both sides.
+
+    With --out they are written there as one directory that the other verbs read with `--data OUT --catalogue
+    OUT/catalogue.yaml`. Pictures are linked rather than copied where the disk allows it.
+    """
+    recipe = job.recipe(task)
+    summary, parts = look_over(recipe, job.sets)
     click.echo(json.dumps(summary, indent=2, ensure_ascii=False))
     if json_path is not None:
         _write_json(json_path, summary)
+    if out is not None:
+        most = limit or pictures_of(job.params.profile)
+        some = {part: chosen(samples, most) for part, samples in parts.items()}
+        with _bar("pictures") as progress:
+            about = write_prepared(some, recipe.classes, job.sets, out, progress)
+        click.echo(f"{out}: {sum(len(one) for one in some.values())} pictures, version {about['version']}")
 
 
 @click.command()
 @click.argument("name", nargs=-1)
 @click.option("--max-gib", type=float, default=64, show_default=True, help="What one archive may hold at most.")
-@with_sets
-def fetch(name: tuple[str, ...], max_gib: float, sets: Sets) -> None:
-    """Fetch the data sets called NAME below --data; without a NAME, list what the catalogue has.
+@with_job
+def fetch(name: tuple[str, ...], max_gib: float, job: Job) -> None:
+    """Fetch the data sets or base weights called NAME; without a NAME, list what there is.
 
-    A set that --data or the mirror has is left where it is. Sets that ask for an account say where to go.
+    Data sets go below --data; one that is there or in the mirror is left where it is. Base weights (yolo11n, yolo26n)
+    become the file that `base` in the parameters names. Sets that ask for an account say where to go.
     """
     if not name:
-        for known, one in sorted(sets.catalogue.items()):
+        for known, one in sorted(job.sets.catalogue.items()):
             click.echo(f"{known}: {one.title}. {one.licence}. {one.url}")
+        for known, official in OFFICIAL.items():
+            click.echo(f"{known}: base weights. AGPL-3.0. {official.url}")
         return
     by_hand = []
     for wanted in name:
         try:
-            click.echo(_fetched(wanted, sets, Caps(total_bytes=int(max_gib * (1 << 30)))))
+            got = _fetched_base(wanted, job) if wanted in OFFICIAL else None
+            click.echo(got or _fetched(wanted, job.sets, Caps(total_bytes=int(max_gib * (1 << 30)))))
         except FetchError as error:
             if len(name) == 1:
                 raise
             by_hand.append(wanted)
             click.echo(f"error: {error}", err=True)
     if by_hand:
-        raise FetchError(f"{len(by_hand)} of {len(name)} sets are not there: {', '.join(by_hand)}")
+        raise FetchError(f"{len(by_hand)} of {len(name)} are not there: {', '.join(by_hand)}")
 
 
 @click.command()
 @click.argument("task")
-@click.option("--base", type=FILE, required=True, help="Plain state dict to start from.")
+@click.option("--base", type=FILE, default=None, help="Plain state dict to start from; by default base.ARCHITECTURE.")
 @click.option("--out", type=FOLDER, required=True, help="The run's folder; an interrupted run in it goes on.")
-@with_recipe
-@with_sets
-def train(task: str, base: Path, out: Path, recipe: str | None, sets: Sets) -> None:
+@click.option(
+    "--if-changed",
+    type=click.Choice(get_args(IfChanged)),
+    default="refuse",
+    show_default=True,
+    help="What to do with a run in --out of another recipe, other pictures or another base.",
+)
+@with_job
+def train(task: str, base: Path | None, out: Path, if_changed: IfChanged, job: Job) -> None:
     """Teach TASK's network: a checkpoint and a line of the log after every epoch."""
     # Torch takes seconds to import and is no part of the base installation.
     with needing_train_extra():
+        from training.begun import begun_with, settle  # noqa: PLC0415
         from training.fit import fit  # noqa: PLC0415
+        from training.live import live_log  # noqa: PLC0415
 
-    what = read_recipe(recipe or task)
-    with _bar("epochs") as progress:
-        fit(what, _training_samples(what, sets), base, out, progress)
+    recipe = job.recipe(task)
+    weights = base or job.params.base_of(recipe)
+    if not weights.is_file():
+        remedy = f"Run `michisora fetch {recipe.architecture}`, or name another file with --base."
+        raise RunError("the base weights are absent", where=weights, remedy=remedy)
+    samples = _training_samples(recipe, job.sets)
+    former = settle(out, recipe, begun_with(samples, weights), if_changed)
+    if former is not None:
+        click.echo(f"the run that was here is now {former}")
+    with _bar("epochs") as progress, live_log(out) as log:
+        fit(recipe, samples, weights, out, progress, log)
 
 
 @click.command()
@@ -109,13 +128,12 @@ def train(task: str, base: Path, out: Path, recipe: str | None, sets: Sets) -> N
 @click.option("--run", type=FOLDER, required=True, help="The run's folder, as given to `train --out`.")
 @click.option("--out", type=FOLDER, required=True, help="The model's folder: model.onnx and card.yaml.")
 @click.option("--private", is_flag=True, help="Allow data whose licence keeps the weights in the house.")
-@with_recipe
-@with_sets
-def export(task: str, run: Path, out: Path, private: bool, recipe: str | None, sets: Sets) -> None:
+@with_job
+def export(task: str, run: Path, out: Path, private: bool, job: Job) -> None:
     """Write a run's averaged weights as ONNX, choose thresholds on validation pictures, and write the card."""
-    what = read_recipe(recipe or task)
+    recipe, sets = job.recipe(task), job.sets
     if not private:
-        refuse_unshippable((name, sets.source(name)) for stage in what.stages for name in stage.sources)
+        refuse_unshippable((name, sets.source(name)) for stage in recipe.stages for name in stage.sources)
     with needing_train_extra():
         from training.export import export_onnx  # noqa: PLC0415
         from training.fit import CHECKPOINT, load_checkpoint  # noqa: PLC0415
@@ -124,10 +142,10 @@ def export(task: str, run: Path, out: Path, private: bool, recipe: str | None, s
     content = load_checkpoint(checkpoint)
     request = ExportRequest(
         checkpoint=checkpoint,
-        recipe=what,
+        recipe=recipe,
         sets=sets,
         out=out,
-        trained={name: len(some) for name, some in _training_samples(what, sets).items()},
+        trained={name: len(some) for name, some in _training_samples(recipe, sets).items()},
         machine=f"{content['machine']}, {content['precision']}",
         made_on=datetime.datetime.fromtimestamp(checkpoint.stat().st_mtime, datetime.UTC).date(),
     )
@@ -139,28 +157,35 @@ def export(task: str, run: Path, out: Path, private: bool, recipe: str | None, s
 
 @click.command()
 @click.argument("task")
-@click.argument("dataset", nargs=-1, required=True)
+@click.argument("dataset", nargs=-1)
 @click.option("--split", default="val", show_default=True, help="Which split of the data sets.")
 @click.option("--model", type=FOLDER, default=None, help="A model's folder; by default the one shipped for TASK.")
 @click.option("--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(get_args(PrecisionName)), default="auto", show_default=True)
+@click.option("--plots", type=FOLDER, default=None, help="Also write curves and the worst errors to this folder.")
 @with_json
-@with_sets
-def evaluate(task: str, dataset: tuple[str, ...], json_path: Path | None, sets: Sets, **how: Any) -> None:
-    """Print how well TASK's model does on labelled pictures of each DATASET (a name of the catalogue)."""
+@with_job
+def evaluate(task: str, dataset: tuple[str, ...], json_path: Path | None, job: Job, **how: Any) -> None:
+    """Print how well TASK's model does on labelled pictures of each DATASET (a name of the catalogue).
+
+    Without a DATASET, those that the recipe names for validation.
+    """
+    names = dataset or job.card(task).validation
     detector = open_detector(how["model"] or task, backend=how["backend"], precision=how["precision"])
     try:
         with _bar("pictures") as progress:
-            judged = judge_all(detector, dataset, sets, how["split"], progress)
+            judged = judge_all(detector, names, job.sets, how["split"], progress)
     finally:
         detector.close()
     thresholds = detector.card.thresholds.score
-    figures = {name: rounded(figures_of(one, thresholds, sets.source(name))) for name, one in judged.items()}
+    figures = {name: rounded(figures_of(one, thresholds, job.sets.source(name))) for name, one in judged.items()}
     for name, one in figures.items():
         click.echo(as_text(name, one))
     if json_path is not None:
         made_by = {"model": detector.card.sha256, "runtime": str(detector.runtime), "split": how["split"]}
         _write_json(json_path, {**made_by, **figures})
+    if how["plots"] is not None:
+        write_plots(judged, thresholds, how["plots"])
 
 
 @click.command()
@@ -172,11 +197,8 @@ def evaluate(task: str, dataset: tuple[str, ...], json_path: Path | None, sets: 
 )
 @click.option("--override", default=None, help="Why it should be promoted even if it is worse; the card repeats it.")
 @click.option("--rollback", is_flag=True, help="Bring the former model back instead.")
-@click.option("--data", type=FOLDER, default=None, help="Directory that the catalogue's paths are below.")
-@click.option("--catalogue", type=FILE, default=None, help="Data sets of your own, added to the built-in.")
-@click.option("--mirror", type=FOLDER, default=None, help="Read sets that --data lacks from here, in place.")
-@with_recipe
-def promote(task: str, candidate: Path | None, data: Path | None, override: str | None, **how: Any) -> None:
+@with_job
+def promote(task: str, candidate: Path | None, override: str | None, job: Job, **how: Any) -> None:
     """Let a candidate take the place of TASK's model, if it is no worse on the same validation pictures.
 
     The difference of the recipe's metric comes with a 95 % interval by bootstrap over places.
@@ -186,14 +208,10 @@ def promote(task: str, candidate: Path | None, data: Path | None, override: str 
     if how["rollback"]:
         click.echo(roll_back(shelf, today)[1])
         return
-    if candidate is None or data is None:
-        raise click.UsageError("promote needs --candidate and --data, or --rollback")
-    part = read_recipe(how["recipe"] or task).card
-    if part is None:
-        raise RecipeError("the recipe has no section `card`", remedy="Add one: see training/recipes/road.yaml.")
-    sets = Sets(read_catalogue(how["catalogue"]), data, how["mirror"] or read_mirror(how["catalogue"]))
+    if candidate is None:
+        raise click.UsageError("promote needs --candidate, or --rollback")
     with _bar("pictures") as progress:
-        _, line = install(shelf, Request(candidate, today, override), part, sets, progress)
+        _, line = install(shelf, Request(candidate, today, override), job.card(task), job.sets, progress)
     click.echo(line)
 
 
@@ -217,6 +235,18 @@ def _fetched(name: str, sets: Sets, caps: Caps) -> str:
     how = {"there": "is there", "mirror": "is in the mirror and used in place", "fetched": "fetched"}[got.how]
     pins = "".join(f"; sha256 of {file} was not known, it is {digest}" for file, digest in got.unpinned.items())
     return f"{name} {how}: {got.folder}{pins}"
+
+
+def _fetched_base(name: str, job: Job) -> str:
+    target = job.params.base.get(name)
+    if target is None:
+        raise RecipeError(f"the parameters have no base.{name}", remedy="Say there which file it shall become.")
+    if target.is_file():
+        return f"{name} is there: {target}"
+    with needing_train_extra():
+        from training.bases import bring_base  # noqa: PLC0415
+    with _bar("B") as progress:
+        return f"{name} fetched: {bring_base(OFFICIAL[name], target, job.sets.mirror, progress)}"
 
 
 def _training_samples(recipe: Recipe, sets: Sets) -> dict[str, list[Sample]]:

@@ -16,7 +16,7 @@ from training.sources.catalogue import Archive, Source
 from training.sources.samples import Sets
 from training.unpack import Caps, unpack
 
-__all__ = ["Fetched", "fetch"]
+__all__ = ["DOWNLOADS", "Fetched", "Progress", "download", "fetch"]
 
 Progress = Callable[[int, int], None]
 DOWNLOADS = ".downloads"
@@ -82,7 +82,7 @@ def _bring(archive: Archive, sets: Sets, caps: Caps, progress: Progress | None) 
     kept = [sets.mirror / part / archive.name for part in (archive.into, "")] if sets.mirror is not None else []
     path = next((one for one in kept if one.is_file()), None)
     local = path is not None
-    path = path or _download(archive, sets.data / DOWNLOADS, progress)
+    path = path or download(archive, sets.data / DOWNLOADS, progress)
     digest = sha256_of(path)
     if archive.sha256 not in (None, digest):
         what = f"the file is not the one of the catalogue (sha256 {digest[:12]}…, wanted {str(archive.sha256)[:12]}…)"
@@ -93,7 +93,12 @@ def _bring(archive: Archive, sets: Sets, caps: Caps, progress: Progress | None) 
     return digest
 
 
-def _download(archive: Archive, folder: Path, progress: Progress | None) -> Path:
+def download(archive: Archive, folder: Path, progress: Progress | None = None) -> Path:
+    """Download a file into `folder`, under its name only once it is whole and, where its sha256 is known, checked.
+
+    Raises:
+        FetchError: when it cannot be had, or is not the one wanted.
+    """
     pooch.get_logger().setLevel(logging.WARNING)  # it would print the path and a hash to pin; the command says both
     known = None if archive.sha256 is None else f"sha256:{archive.sha256}"
     bar = False if progress is None else _Bar(progress)

@@ -1,0 +1,102 @@
+"""What a run was begun with, beside its checkpoint: a run goes on only with the same recipe, pictures and base.
+
+The checkpoint knows its recipe. That the pictures or the base weights changed since shows nowhere else.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from models.card import sha256_of
+from training.errors import RunError
+from training.fit import CHECKPOINT, load_checkpoint, may_resume
+from training.options import IfChanged
+from training.recipe import Recipe
+from training.sources.samples import Sample
+
+__all__ = ["RECORD", "Begun", "begun_with", "settle"]
+
+RECORD = "begun.yaml"
+FORMER = ".former"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """By data set, a hash of the samples it gave; the sha256 of the base weights."""
+
+    data: Mapping[str, str]
+    base: str
+
+    def differs_from(self, other: "Begun") -> str | None:
+        """What of a run begun with `other` is another here; a data set that only one of them has is no difference."""
+        if self.base != other.base:
+            return "base weights"
+        changed = [name for name, digest in self.data.items() if other.data.get(name, digest) != digest]
+        return f"pictures or labels of {', '.join(changed)}" if changed else None
+
+
+def begun_with(samples: Mapping[str, Sequence[Sample]], base: Path) -> Begun:
+    """What a run on these samples from these weights begins with."""
+    return Begun({name: _digest(some) for name, some in samples.items()}, sha256_of(base))
+
+
+def settle(out: Path, recipe: Recipe, begun: Begun, if_changed: IfChanged) -> Path | None:
+    """Make the run's folder fit to go on in, and note there what the run began with.
+
+    Args:
+        out: the run's folder.
+        recipe: what is to be taught.
+        begun: what with.
+        if_changed: whether a run of another recipe, other pictures or another base is refused or set aside, as
+            `OUT.former`, so that this one begins anew.
+
+    Returns:
+        Where a former run was put, if there was one.
+
+    Raises:
+        RunError: when there is such a run and it is to be refused.
+    """
+    why = _changed(out, recipe, begun)
+    former = None
+    if why is not None and if_changed == "refuse":
+        remedy = "Name another --out folder, or let it begin anew with --if-changed anew."
+        raise RunError(f"the run here was begun with another {why}", where=out, remedy=remedy)
+    if why is not None:
+        former = _set_aside(out)
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / RECORD).is_file():
+        (out / RECORD).write_text(yaml.safe_dump(asdict(begun), sort_keys=False), encoding="utf-8")
+    return former
+
+
+def _changed(out: Path, recipe: Recipe, begun: Begun) -> str | None:
+    if not (out / CHECKPOINT).is_file():
+        return None
+    if not may_resume(recipe, load_checkpoint(out / CHECKPOINT)):
+        return "recipe"
+    record = out / RECORD
+    if not record.is_file():
+        return None
+    said: dict[str, Any] = yaml.safe_load(record.read_text(encoding="utf-8"))
+    return begun.differs_from(Begun(said["data"], said["base"]))
+
+
+def _set_aside(out: Path) -> Path:
+    """Only the latest former run is kept: what finished, DVC has in its cache."""
+    former = out.with_name(f"{out.name}{FORMER}")
+    shutil.rmtree(former, ignore_errors=True)
+    out.replace(former)
+    return former
+
+
+def _digest(samples: Sequence[Sample]) -> str:
+    digest = hashlib.sha256()
+    for one in samples:
+        digest.update(f"{one.picture.name} {one.picture.stat().st_size}".encode())
+        digest.update(one.class_id.tobytes() + one.xyxy.tobytes() + one.labelled.tobytes())
+    return digest.hexdigest()

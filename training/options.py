@@ -1,0 +1,67 @@
+"""What the verbs that make models have in common: where parameters, recipes and data sets come from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from training.errors import RecipeError
+from training.params import PARAMS, TrainingParams, read_params
+from training.recipe import CardPart, Recipe, read_recipe
+from training.sources.catalogue import read_catalogue, read_mirror
+from training.sources.samples import Sets
+
+__all__ = ["FILE", "FOLDER", "IfChanged", "Job", "with_job"]
+
+IfChanged = Literal["refuse", "anew"]
+"""What to do with a run that was begun otherwise than it would be now."""
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a verb works with: the parameters, the data sets, and the file of a recipe, if one was named."""
+
+    params: TrainingParams
+    sets: Sets
+    recipe_file: Path | None
+
+    def recipe(self, task: str) -> Recipe:
+        """The task's recipe; one of a file is done in full, whatever the profile."""
+        return self.params.recipe(task) if self.recipe_file is None else read_recipe(str(self.recipe_file))
+
+    def card(self, task: str) -> CardPart:
+        """What the task's recipe says for the model's card.
+
+        Raises:
+            RecipeError: when it says nothing.
+        """
+        part = self.recipe(task).card
+        if part is None:
+            raise RecipeError("the recipe has no section `card`", remedy="See training.road in params.yaml.")
+        return part
+
+
+def with_job(verb: Callable[..., None]) -> Callable[..., None]:
+    """Options that say where parameters and labelled pictures are; the verb gets them as one argument, `job`."""
+
+    @click.option("--params", "params_path", type=FILE, default=PARAMS, show_default=True, help="The parameters.")
+    @click.option("--recipe", type=FILE, default=None, help="A recipe's file, instead of the one in the parameters.")
+    @click.option("--data", type=FOLDER, default=None, help="Where the sets lie; by default sets.folder.")
+    @click.option("--catalogue", type=FILE, default=None, help="Sets of your own; by default sets.catalogue.")
+    @click.option("--mirror", type=FOLDER, default=None, help="Has what --data lacks; by default sets.mirror.")
+    @wraps(verb)
+    def with_one_argument(params_path: Path, recipe: Path | None, **others: Any) -> None:
+        params = read_params(params_path)
+        data, catalogue, mirror = (others.pop(name) for name in ("data", "catalogue", "mirror"))
+        own = catalogue or params.sets.catalogue
+        near = mirror or read_mirror(own) or params.sets.mirror
+        sets = Sets(read_catalogue(own), data or params.sets.folder, near)
+        verb(job=Job(params, sets, recipe), **others)
+
+    return with_one_argument
