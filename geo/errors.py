@@ -6,6 +6,7 @@ MichisoraError                 what went wrong, where, and what to do about it
     ├── TrackError             a track that cannot be read or used
     ├── CameraError            a camera that cannot be placed over the road
     ├── NetworkError           a roads file that cannot be read or used
+    ├── RasterError            an orthophoto or height model that cannot be read or used
     └── LayerError             a layer that cannot be written
 """
 
@@ -48,6 +49,10 @@ class CameraError(GeoError):
 
 class NetworkError(GeoError):
     """A roads file that cannot be read or used."""
+
+
+class RasterError(GeoError):
+    """An orthophoto or height model that cannot be read or used."""
 
 
 class LayerError(GeoError):

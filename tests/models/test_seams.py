@@ -108,7 +108,9 @@ def test_what_lies_on_the_pictures_border_is_whole() -> None:
     crown = Detections(np.array([[70, 0, 90, 30]]), np.array([0.5]), np.array([0]))
     double = Detections(np.array([[70, 0, 91, 31]]), np.array([0.6]), np.array([0]))
     assert merge_tiles([crown, double], tiles, (160, 100)) == double
-    shifted = tiles + [0, 50, 0, 50]  # now the top edge lies inside the picture, and both are pieces of one crown
+    shifted = tiles + np.array(
+        [0, 50, 0, 50]
+    )  # now the top edge lies inside the picture, and both are pieces of one crown
     merged = merge_tiles([crown.shifted(0, 50), double.shifted(0, 50)], shifted, (160, 150))
     assert merged.xyxy.tolist() == [[70, 50, 91, 81]]
 

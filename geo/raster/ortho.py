@@ -1,0 +1,182 @@
+"""An orthophoto, understood before it is read: bands, number type, mask, place and what to tell people about them."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import CRS
+from rasterio.enums import MaskFlags
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from geo.errors import RasterError
+from geo.raster.bands import Bands, find_bands
+from geo.raster.files import check_whole, opened
+from geo.raster.place import Place, Stated, find_place
+from geo.raster.stretch import Stretch, find_stretch
+
+__all__ = ["Ortho", "Stated", "open_ortho"]
+
+_SAMPLES = 6
+_SAMPLE_PX = 256
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Ortho:
+    """An orthophoto.
+
+    Attributes:
+        path: the file that is read; a tiled copy of the one given, perhaps.
+        name: of the file given.
+        width_px: columns.
+        height_px: rows.
+        bands: what each band is.
+        place: where it lies.
+        stretch: how numbers become 8-bit colours; None where they are.
+        collar: the colour around the picture in a file that masks nothing.
+        date: YYYY-MM-DD of the flight, where the file says it, else "".
+        lines: what to tell people, one sentence each.
+    """
+
+    path: Path
+    name: str
+    width_px: int
+    height_px: int
+    bands: Bands
+    place: Place
+    stretch: Stretch | None
+    collar: Colour | None
+    date: str
+    lines: tuple[str, ...]
+
+    @property
+    def gsd_m(self) -> float:
+        """Ground sampling distance: metres on the ground of one pixel, the mean of both directions."""
+        return sum(self.place.ground_m) / 2
+
+    @property
+    def plane(self) -> CRS:
+        """The metric CRS that its map is made in."""
+        return self.place.plane
+
+
+def open_ortho(path: Path, stated: Stated | None = None) -> Ortho:
+    """Understand an orthophoto; pixels are sampled, not read.
+
+    Args:
+        path: any raster that GDAL reads.
+        stated: CRS and resolution, for a file that lacks them.
+
+    Raises:
+        RasterError: no raster, cut off, too few bands, or nothing but nodata where it was sampled.
+        CrsError: no CRS.
+    """
+    path = Path(path)
+    with opened(path) as source:
+        check_whole(source, path)
+        bands = find_bands(source, path)
+        place = find_place(source, path, stated or Stated())
+        pixels, collar = _sampled(source, bands, path)
+        stretch = find_stretch(pixels)
+        return Ortho(
+            path=path,
+            name=path.name,
+            width_px=source.width,
+            height_px=source.height,
+            bands=bands,
+            place=place,
+            stretch=stretch,
+            collar=collar,
+            date=_date(source),
+            lines=tuple(_told(source, bands, place, stretch, collar)),
+        )
+
+
+def _sampled(source: DatasetReader, bands: Bands, path: Path) -> tuple[NDArray[Any], Colour | None]:
+    """Valid pixels (n, 3) from windows spread over the raster, and the colour of its collar."""
+    patches, masks = [], []
+    for window in _windows(source.width, source.height):
+        with suppress(RasterioError):  # a part that cannot be decoded is named when its tile is read
+            patch, mask = source.read(bands.rgb, window=window), source.dataset_mask(window=window)
+            patches.append(patch.reshape(3, -1).T)
+            masks.append(mask.ravel() > 0)
+    if not patches:
+        raise RasterError("the file cannot be decoded", where=path, remedy="Copy it again from where it was made")
+    pixels, valid = np.concatenate(patches), np.concatenate(masks)
+    collar = _collar(patches, _masks_nothing(source))
+    if collar is not None:
+        valid &= (pixels != collar).any(axis=1)
+    if not valid.any() and not _any_valid(source, collar, bands):
+        raise RasterError("there is nothing but nodata in it", where=path, remedy="Check the export's extent")
+    return pixels[valid], collar
+
+
+def _masks_nothing(source: DatasetReader) -> bool:
+    return all(MaskFlags.all_valid in flags for flags in source.mask_flag_enums)
+
+
+def _any_valid(source: DatasetReader, collar: Colour | None, bands: Bands) -> bool:
+    """Whether a look from far above shows anything: the samples may all have fallen beside a narrow strip."""
+    shape = (min(512, source.height), min(512, source.width))
+    if collar is not None:
+        far = source.read(bands.rgb, out_shape=(3, *shape))
+        return bool((far != np.array(collar)[:, None, None]).any())
+    return bool(source.dataset_mask(out_shape=shape).any())
+
+
+def _windows(width_px: int, height_px: int) -> Iterator[Window]:
+    """Small windows on a coarse grid, the four corners of the raster among them."""
+    side = min(_SAMPLE_PX, width_px), min(_SAMPLE_PX, height_px)
+    columns, rows = (
+        np.unique(np.linspace(0, length - part, _SAMPLES).astype(int))
+        for length, part in zip((width_px, height_px), side, strict=True)
+    )
+    for row in rows:
+        for column in columns:
+            yield Window(int(column), int(row), *side)
+
+
+def _collar(patches: list[NDArray[Any]], masks_nothing: bool) -> Colour | None:
+    """Black or white where a whole sample is nothing else: exporters that write no mask fill with one of them."""
+    if not masks_nothing:
+        return None
+    full = (
+        255 if patches[0].dtype == np.uint8 else np.iinfo(patches[0].dtype).max if patches[0].dtype.kind in "ui" else 0
+    )
+    for value in (0, full):
+        if any((patch == value).all() for patch in patches):
+            return (int(value), int(value), int(value))
+    return None
+
+
+def _date(source: DatasetReader) -> str:
+    tags = {**source.tags(), **source.tags(ns="IMAGERY")}
+    text = tags.get("ACQUISITIONDATETIME") or tags.get("TIFFTAG_DATETIME") or ""
+    digits = text[:10].replace(":", "-")
+    return digits if len(digits) == 10 and digits[:4].isdigit() and digits[4] == digits[7] == "-" else ""
+
+
+def _told(
+    source: DatasetReader, bands: Bands, place: Place, stretch: Stretch | None, collar: Colour | None
+) -> Iterator[str]:
+    wide, high = place.ground_m
+    code = place.plane.to_epsg()
+    plane = f"{place.plane.name}" + (f" (EPSG:{code})" if code else "")
+    size = f"{source.width:,} × {source.height:,} px of {100 * (wide + high) / 2:.1f} cm"
+    yield f"{size}, {source.width * wide:,.0f} × {source.height * high:,.0f} m, measured in {plane}"
+    if not place.crs.equals(place.plane, ignore_axis_order=True):
+        yield f"the file is in {place.crs.name}"
+    if place.free:
+        yield "the file has no place: the map is true to size, but lies at the origin of its coordinate system"
+    if stretch is not None:
+        yield f"{source.dtypes[0]} pixels: {stretch} (0.5th to 99.5th percentile of a sample)"
+    if bands.others:
+        yield f"band {', '.join(map(str, bands.others))} is kept apart: the model looks at red, green and blue"
+    if collar is not None:
+        yield f"nothing is masked, but whole parts are {'black' if collar[0] == 0 else 'white'}: taken as outside"

@@ -1,0 +1,137 @@
+"""Reading an orthophoto at the sampling distance of a grid, through overviews, from several threads."""
+
+import threading
+import warnings
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import cv2
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from geo.errors import RasterError
+from geo.raster.grid import CELL_PX, Grid
+
+__all__ = ["GDAL_OPTIONS", "BadWindow", "OrthoReader", "Patch"]
+
+GDAL_OPTIONS: Final[dict[str, Any]] = {
+    "GDAL_CACHEMAX": 256,
+    "GDAL_NUM_THREADS": 1,
+    "GDAL_DISABLE_READDIR_ON_OPEN": True,
+}
+"""For `rasterio.Env`. GDAL's cache would be a twentieth of the memory, whatever the job needs; 256 MB hold the blocks
+under a row of tiles of a 60,000 px wide raster."""
+
+
+class BadWindow(RasterError):  # noqa: N818 - as BadFrame: what it is about, not how it is raised
+    """A part of a raster that cannot be decoded; the rest can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A part of an orthophoto: `rgb` uint8 (h, w, 3), and `valid` bool (h, w), where anything was photographed."""
+
+    rgb: NDArray[np.uint8]
+    valid: NDArray[np.bool_]
+
+    @property
+    def cells(self) -> NDArray[np.bool_]:
+        """Bool (h / cell, w / cell): cells of which at least half was photographed; sides are whole cells."""
+        height, width = self.valid.shape
+        blocks = self.valid.reshape(height // CELL_PX, CELL_PX, width // CELL_PX, CELL_PX)
+        return np.asarray(blocks.mean(axis=(1, 3)) >= 0.5, bool)
+
+
+_COLLAR_NOISE: Final = 3 / 255
+"""JPEG leaves so much around black."""
+
+_SPECK_PX: Final = 15
+"""Of pixels that look like nodata, patches narrower than this are shadows (or glints) in the picture."""
+
+
+class OrthoReader:
+    """Reads parts of an orthophoto; a GDAL dataset belongs to one thread, so each thread opens its own.
+
+    Args:
+        grid: the frame that parts are asked in.
+        fill: what stands where nothing was photographed, 0 to 255.
+    """
+
+    def __init__(self, grid: Grid, fill: int = 0) -> None:
+        self._grid = grid
+        self._fill = fill
+        self._local = threading.local()
+        self._open: list[Any] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file in all threads; nobody may be reading."""
+        with self._lock:
+            for source in self._open:
+                source.close()
+            self._open.clear()
+            self._local = threading.local()
+
+    def read(self, left: int, top: int, right: int, bottom: int) -> Patch:
+        """What the file shows of a tile (grid pixels); beyond its borders nothing is valid.
+
+        Shrinking averages over the pixels covered, enlarging interpolates.
+
+        Raises:
+            BadWindow: this part of the file cannot be decoded.
+        """
+        grid, ortho = self._grid, self._grid.ortho
+        rgb = np.full((bottom - top, right - left, 3), self._fill, np.uint8)
+        valid = np.zeros((bottom - top, right - left), bool)
+        window, wide, high = grid.window(left, top, right, bottom)
+        if wide <= 0 or high <= 0:
+            return Patch(rgb, valid)
+        source = self._source()
+        way = Resampling.average if grid.x_scale < 1 else Resampling.bilinear
+        try:
+            mask = source.dataset_mask(window=window, out_shape=(high, wide)) > 0
+            if not mask.any():
+                return Patch(rgb, valid)
+            pixels = source.read(ortho.bands.rgb, window=window, out_shape=(3, high, wide), resampling=way)
+        except RasterioError as error:
+            raise BadWindow("a part of the file cannot be decoded", where=f"rows {window.row_off:.0f} ff.") from error
+        pixels = np.moveaxis(pixels, 0, -1)
+        full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
+        if ortho.collar is not None:
+            mask &= (np.abs(pixels.astype(np.float32) - ortho.collar) > _COLLAR_NOISE * full).any(axis=-1)
+        mask = _without_specks(mask)
+        part = pixels if ortho.stretch is None else ortho.stretch.apply(pixels)
+        rgb[:high, :wide][mask] = part[mask]
+        valid[:high, :wide] = mask
+        return Patch(rgb, valid)
+
+    def _source(self) -> Any:
+        source = getattr(self._local, "source", None)
+        if source is None:
+            with warnings.catch_warnings(), self._lock:
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                source = rasterio.open(self._grid.ortho.path)
+                self._open.append(source)
+            self._local.source = source
+        return source
+
+
+def _without_specks(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Counts as photographed what looks like nodata only here and there; nodata comes in wide areas."""
+    if valid.all():
+        return valid
+    gaps = np.pad((~valid).view(np.uint8), _SPECK_PX, mode="edge")
+    wide = cv2.morphologyEx(gaps, cv2.MORPH_OPEN, np.ones((_SPECK_PX, _SPECK_PX), np.uint8))
+    return np.asarray(wide[_SPECK_PX:-_SPECK_PX, _SPECK_PX:-_SPECK_PX] == 0, bool)

@@ -1,0 +1,305 @@
+"""Looking at an orthophoto: the detect arrow of every job from the air, through executor and journal.
+
+Tiles are read at the model's ground sampling distance and looked at row by row; a row is a segment of the journal. What
+is kept of a tile is what it shows, before seams: where tiles meet is settled from all rows together, which takes a
+second for a hundred thousand boxes. Nothing here knows what the model was taught: crowns, cracks or people.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import rasterio
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from geo.errors import MichisoraError
+from geo.raster import GDAL_OPTIONS, BadWindow, Grid, Ortho, OrthoReader
+from geo.raster.grid import CELL_PX
+from models.card import ModelCard
+from models.detections import Detections
+from models.detector import Detector
+from models.seams import SeamMerger, SeamRule
+from models.tiles import plan_tiles, tile_rows
+from pipelines.errors import SurveyError
+from pipelines.executor import READERS, run
+from pipelines.journal import Journal, journal_key
+
+__all__ = ["OrthoParams", "Scan", "Scanned", "ortho_key", "plan_scan", "scan", "scan_lines"]
+
+Progress = Callable[[int, int], None]
+Cells = NDArray[np.bool_]
+
+_FLOATS: Final = pa.list_(pa.float32())
+SHARD: Final = pa.schema(
+    [
+        ("left", pa.int32()),
+        ("top", pa.int32()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("cells", pa.binary()),
+        *((name, _FLOATS) for name in ("x1", "y1", "x2", "y2", "score")),
+        ("class_id", pa.list_(pa.int16())),
+        ("n_seen", pa.int32()),
+    ]
+)
+"""One row per tile: its boxes in grid pixels, and bit by bit which of its cells were photographed (none: an empty
+tile). `reason` is empty for a tile that could be read; `n_seen` counts boxes before thresholds."""
+
+_HASHED_WHOLE: Final = 64 * 2**20
+_SAMPLE_BYTES: Final = 2**16
+
+
+class OrthoParams(BaseModel):
+    """How an orthophoto is cut (params.yaml, section `forest.orthophoto`).
+
+    Attributes:
+        tile_px: side of a tile, pixels of the model's ground sampling distance.
+        margin_m: what neighbouring tiles share beyond the largest object.
+        largest_m: the largest object, where the model's card states none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tile_px: int = Field(1280, ge=2 * CELL_PX)
+    margin_m: float = Field(1.0, ge=0)
+    largest_m: float = Field(12.0, gt=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """How an orthophoto is looked at: its grid and the tiles (k, 4), grid px, row by row."""
+
+    grid: Grid
+    tiles: NDArray[np.int64]
+    overlap_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What an orthophoto shows.
+
+    Attributes:
+        boxes: each object once, grid pixels, highest score first; at or above the card's thresholds.
+        cells: bool (rows, columns) of `CELL_PX` grid pixels, where the ground was photographed and looked at.
+        rejected: tiles that could not be read: `item`, `reason`, `detail`, `left`, `top`, `right`, `bottom` (grid px).
+        n_empty: tiles without any picture, which were not looked at.
+        n_full: tiles that showed as many boxes as the model keeps of one picture, and perhaps more.
+    """
+
+    boxes: Detections
+    cells: Cells
+    rejected: pd.DataFrame
+    n_empty: int
+    n_full: int
+
+
+def plan_scan(ortho: Ortho, card: ModelCard, params: OrthoParams) -> Scan:
+    """Cut an orthophoto at the model's ground sampling distance, so that every object is whole in some tile.
+
+    Raises:
+        SurveyError: the model states no ground sampling distance, or its objects do not fit into a tile.
+    """
+    if card.gsd_m is None:
+        remedy = "Give a model for pictures from above; its card states gsd_m"
+        raise SurveyError("the model was not made for orthophotos", where=card.name, remedy=remedy)
+    grid = Grid(ortho, card.gsd_m)
+    wanted = ((card.largest_m or params.largest_m) + params.margin_m) / card.gsd_m + 2 * SeamRule().edge_px
+    overlap = _whole_cells(wanted)
+    tile = _whole_cells(params.tile_px)
+    if 2 * overlap > tile:
+        what = f"tiles of {tile} px are too small for objects of {card.largest_m or params.largest_m:g} m"
+        raise SurveyError(what, where=card.name, remedy=f"Set forest.orthophoto.tile_px to {2 * overlap} or more")
+    return Scan(grid, plan_tiles(*grid.size_px, tile, overlap), overlap)
+
+
+def scan_lines(plan: Scan) -> Iterator[str]:
+    """What to tell people of a plan: how much work, and what another sampling distance than the model's costs."""
+    grid = plan.grid
+    ratio = grid.ortho.gsd_m / grid.gsd_m
+    yield f"{len(plan.tiles):,} tiles at {100 * grid.gsd_m:g} cm/px, {100 * _repeated(plan):.0f} % looked at twice"
+    if ratio > 1.5:
+        yield (
+            f"warning: the orthophoto has {100 * grid.ortho.gsd_m:.1f} cm/px, the model learned at "
+            f"{100 * grid.gsd_m:g}: enlarged {ratio:.1f} times, it shows no more detail; small objects are missed, and "
+            f"{ratio * ratio:.0f} times the pixels are looked at"
+        )
+    if ratio < 1 / 8:
+        yield (
+            f"the orthophoto is {1 / ratio:.0f} times finer than the model needs: reading it takes longer than looking "
+            "at it unless it has overviews (`gdaladdo -r average ortho.tif 2 4 8`)"
+        )
+
+
+def _repeated(plan: Scan) -> float:
+    width, height = plan.grid.size_px
+    looked_at = np.prod(plan.tiles[:, 2:] - plan.tiles[:, :2], axis=1).sum()
+    return float(looked_at / (width * height) - 1)
+
+
+def ortho_key(given: Path, plan: Scan, detector: Detector) -> str:
+    """The journal key: the file's contents, the weights, and all that decides the boxes of a tile."""
+    card, runtime, ortho = detector.card, detector.runtime, plan.grid.ortho
+    return journal_key(
+        {
+            "file": _content(given),
+            "bands": ortho.bands.rgb,
+            "stretch": str(ortho.stretch),
+            "collar": ortho.collar,
+            "scale": [plan.grid.x_scale, plan.grid.y_scale],
+            "tiles": [plan.tiles[0].tolist(), len(plan.tiles), plan.overlap_px],
+            "weights": card.sha256,
+            "card": card.model_dump(mode="json", include={"classes", "suppression", "thresholds", "input"}),
+            "runtime": [runtime.backend, runtime.device, runtime.precision],
+            "gdal": rasterio.__gdal_version__,
+        }
+    )
+
+
+def scan(
+    plan: Scan,
+    detector: Detector,
+    journal: Journal,
+    *,
+    workers: int = READERS,
+    progress: Progress | None = None,
+) -> Scanned:
+    """Look at every tile with a picture in it; finished rows are taken from the journal.
+
+    Args:
+        plan: what is cut.
+        detector: looks at the tiles.
+        journal: opened with `ortho_key` of the same.
+        workers: readers of tiles; they change the speed alone.
+        progress: called with tiles done and tiles in all.
+
+    Raises:
+        OutputError: the journal cannot be written.
+    """
+    tell = progress or (lambda _done, _total: None)
+    rows = {f"{number:06d}": row for number, row in enumerate(tile_rows(plan.tiles))}
+    pending = {name: row for name, row in rows.items() if not journal.done(name)}
+    done = len(plan.tiles) - sum(map(len, pending.values()))
+    tell(done, len(plan.tiles))
+    with rasterio.Env(**GDAL_OPTIONS), OrthoReader(plan.grid, detector.card.input.pad_value) as reader:
+        looked = _looked(reader, [tile for row in pending.values() for tile in row.tolist()], detector, workers)
+        for name, row in pending.items():
+            taken = []
+            for one in islice(looked, len(row)):
+                taken.append(one)
+                done += 1
+                tell(done, len(plan.tiles))
+            journal.write(name, pa.Table.from_pylist(taken, SHARD))
+    return _gathered(plan, rows, journal, detector.card.suppression.max_boxes)
+
+
+def _looked(reader: OrthoReader, tiles: list[list[int]], detector: Detector, workers: int) -> Iterator[dict[str, Any]]:
+    """Shard rows, in order. Reading runs on over the rows' ends, so that writing one does not stop it."""
+    limits = np.array(detector.card.score_thresholds, np.float32)
+    lowest = float(limits.min())
+
+    def start(tile: list[int]) -> Callable[[], dict[str, Any]]:
+        with rasterio.Env(**GDAL_OPTIONS):
+            patch = reader.read(*tile)
+        cells = patch.cells
+        if not patch.valid.any():
+            return lambda: _row(tile, cells[:0], Detections.empty(), 0)
+        future = detector.submit(patch.rgb, lowest)
+
+        def result() -> dict[str, Any]:
+            seen = future.result()
+            kept = seen.where(seen.score >= limits[seen.class_id]).shifted(tile[0], tile[1])
+            return _row(tile, cells, kept, len(seen))
+
+        return result
+
+    ahead = 2 * detector.runtime.threads + 2
+    for tile, outcome in run(tiles, start, workers=workers, ahead=ahead):
+        yield _refused(tile, outcome) if isinstance(outcome, MichisoraError) else outcome
+
+
+def _row(tile: Sequence[int], cells: Cells, boxes: Detections, n_seen: int) -> dict[str, Any]:
+    edges = {name: boxes.xyxy[:, k] for k, name in enumerate(("x1", "y1", "x2", "y2"))}
+    return {
+        "left": tile[0],
+        "top": tile[1],
+        "reason": "",
+        "detail": "",
+        "cells": np.packbits(cells).tobytes(),
+        **edges,
+        "score": boxes.score,
+        "class_id": boxes.class_id,
+        "n_seen": n_seen,
+    }
+
+
+def _refused(tile: Sequence[int], error: MichisoraError) -> dict[str, Any]:
+    if not isinstance(error, BadWindow):
+        raise error
+    return {**_row(tile, np.empty(0, bool), Detections.empty(), 0), "reason": "undecodable", "detail": error.what}
+
+
+def _gathered(plan: Scan, rows: dict[str, NDArray[np.int64]], journal: Journal, max_boxes: int) -> Scanned:
+    """All rows, one at a time: seams settled, cells laid together."""
+    width, height = plan.grid.size_px
+    cells = np.zeros((height // CELL_PX, width // CELL_PX), bool)
+    merger = SeamMerger((width, height))
+    settled, rejected = [], []
+    n_empty = n_full = 0
+    tops = [int(row[0, 1]) for row in rows.values()]
+    for (name, tiles), next_top in zip(rows.items(), [*tops[1:], None], strict=True):
+        shard = journal.read(name).to_pydict()
+        merger.add([_boxes(shard, k) for k in range(len(tiles))], tiles)
+        for k, (left, top, right, bottom) in enumerate(tiles.tolist()):
+            if shard["reason"][k]:
+                place = {"left": left, "top": top, "right": right, "bottom": bottom}
+                item = f"tile at column {left}, row {top}"
+                rejected.append({"item": item, "reason": shard["reason"][k], "detail": shard["detail"][k], **place})
+            elif not shard["cells"][k]:
+                n_empty += 1
+            else:
+                there = slice(top // CELL_PX, bottom // CELL_PX), slice(left // CELL_PX, right // CELL_PX)
+                cells[there] |= _unpacked(shard["cells"][k], cells[there].shape)
+                n_full += shard["n_seen"][k] >= max_boxes
+        settled.append(merger.finish() if next_top is None else merger.settled(next_top))
+    columns = ["item", "reason", "detail", "left", "top", "right", "bottom"]
+    boxes = Detections.concat(settled).clipped(*plan.grid.inside_px).sorted()
+    return Scanned(boxes, cells, pd.DataFrame(rejected, columns=columns), n_empty, n_full)
+
+
+def _boxes(shard: dict[str, list[Any]], k: int) -> Detections:
+    xyxy = np.column_stack([np.array(shard[name][k], np.float32) for name in ("x1", "y1", "x2", "y2")])
+    return Detections(xyxy, np.array(shard["score"][k], np.float32), np.array(shard["class_id"][k], np.int16))
+
+
+def _unpacked(bits: bytes, shape: tuple[int, ...]) -> Cells:
+    n = shape[0] * shape[1]
+    return np.unpackbits(np.frombuffer(bits, np.uint8), count=n).reshape(shape).astype(bool)
+
+
+def _whole_cells(length_px: float) -> int:
+    return int(-(-length_px // CELL_PX)) * CELL_PX
+
+
+def _content(path: Path) -> str:
+    """What identifies a raster: all of it up to 64 MiB, else its size, its ends and 512 samples in between.
+
+    An orthophoto of tens of gigabytes takes minutes to read; two of equal size that differ in none of the samples are
+    the same file.
+    """
+    size = path.stat().st_size
+    digest = hashlib.blake2b(str(size).encode(), digest_size=16)
+    with path.open("rb") as stream:
+        if size <= _HASHED_WHOLE:
+            digest.update(stream.read())
+        else:
+            for place in np.linspace(0, size - _SAMPLE_BYTES, 514).astype(np.int64).tolist():
+                stream.seek(place)
+                digest.update(stream.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
