@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.crops import Crop, choose_window, cut, see_boxes
+from training.crops import Crop, choose_window, cut, see_boxes, see_regions
 from training.recipe import Recipe, Stage
 from training.sources.samples import Sample
 from training.transplant import Change, Cutting, cut_out, transplant
@@ -30,6 +30,8 @@ class Batch:
         class_id: int64 (n,).
         xywh: float32 (n, 4), centre and size as fractions of the crop.
         labelled: bool (b, classes), the classes each picture may teach.
+        ignored: float32 (m, 5), regions in which nobody labelled anything: the picture each is on, centre and size as
+            fractions of the crop.
     """
 
     pictures: Picture
@@ -37,6 +39,7 @@ class Batch:
     class_id: NDArray[np.int64]
     xywh: NDArray[np.float32]
     labelled: NDArray[np.bool_]
+    ignored: NDArray[np.float32]
 
 
 def read_picture(sample: Sample) -> Picture:
@@ -145,7 +148,7 @@ def _crop(album: Album, sample: Sample, recipe: Recipe, stage: Stage, rng: np.ra
         if sample.labelled[class_id] and rng.random() < chance:
             change = Change(class_id, recipe.transplant, stage.transplant_light)
             crop = transplant(crop, album.cuttings(name, class_id), change, rng)
-    crop = Crop(relight(crop.picture, recipe.light, rng), crop.xyxy, crop.class_id)
+    crop = replace(crop, picture=relight(crop.picture, recipe.light, rng))
     crop = crop.mirrored() if rng.random() < 0.5 else crop
     return crop if recipe.crop.upright else crop.turned(int(rng.integers(4)))
 
@@ -157,7 +160,8 @@ def _one(album: Album, sample: Sample, recipe: Recipe, stage: Stage, side: int, 
     params = recipe.crop.model_copy(update={"scale": scale})
     window = choose_window((picture.shape[1], picture.shape[0]), sample.xyxy, side, params, rng)
     xyxy, counts = see_boxes(sample.xyxy, window, side, params)
-    return Crop(cut(picture, window, side), xyxy[counts], sample.class_id[counts])
+    ignored = see_regions(sample.ignored, window, side)
+    return Crop(cut(picture, window, side), xyxy[counts], sample.class_id[counts], ignored)
 
 
 def _mosaic(quarters: Sequence[Crop]) -> Crop:
@@ -169,17 +173,27 @@ def _mosaic(quarters: Sequence[Crop]) -> Crop:
         np.vstack([np.hstack(pictures[:2]), np.hstack(pictures[2:])]),
         np.concatenate([one.xyxy + np.tile(place, 2) for one, place in zip(quarters, places, strict=True)]),
         np.concatenate([one.class_id for one in quarters]),
+        np.concatenate([one.ignored + np.tile(place, 2) for one, place in zip(quarters, places, strict=True)]),
     )
 
 
 def _batch(cuts: Sequence[tuple[Sample, Crop]]) -> Batch:
     crops = [crop for _, crop in cuts]
     side = crops[0].picture.shape[0]
-    xyxy = np.concatenate([crop.xyxy for crop in crops]) / side
+    of_region, ignored = _gathered([crop.ignored for crop in crops], side)
+    index, xywh = _gathered([crop.xyxy for crop in crops], side)
     return Batch(
         pictures=np.stack([crop.picture for crop in crops]),
-        index=np.repeat(np.arange(len(crops)), [len(crop.xyxy) for crop in crops]).astype(np.int64),
+        index=index,
         class_id=np.concatenate([crop.class_id for crop in crops]).astype(np.int64),
-        xywh=np.hstack([(xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]]).astype(np.float32),
+        xywh=xywh,
         labelled=np.stack([sample.labelled for sample, _ in cuts]),
+        ignored=np.hstack([of_region[:, None], ignored]).astype(np.float32),
     )
+
+
+def _gathered(by_crop: Sequence[NDArray[np.float32]], side: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Boxes of all crops: the crop each is on, int64 (n,), and centre and size as fractions of it, float32 (n, 4)."""
+    xyxy = np.concatenate(by_crop) / side
+    index = np.repeat(np.arange(len(by_crop)), [len(one) for one in by_crop]).astype(np.int64)
+    return index, np.hstack([(xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]]).astype(np.float32)

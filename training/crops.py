@@ -5,7 +5,7 @@ rather than shrunk. Crops are mirrored, scaled and, seen from above, turned by r
 around a rotated box is larger than the object.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -13,10 +13,16 @@ from numpy.typing import NDArray
 
 from training.recipe import CropParams
 
-__all__ = ["Crop", "Window", "choose_window", "cut", "see_boxes"]
+__all__ = ["Crop", "Window", "choose_window", "cut", "see_boxes", "see_regions"]
 
 PAD = 114
 Picture = NDArray[np.uint8]
+Boxes = NDArray[np.float32]
+"""float32 (n, 4) px, x1 y1 x2 y2."""
+
+
+def _none() -> Boxes:
+    return np.empty((0, 4), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +37,30 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A square picture uint8 (side, side, 3) RGB, its boxes float32 (n, 4) px xyxy and their classes int16 (n,)."""
+    """A square picture and what is on it.
+
+    Attributes:
+        picture: uint8 (side, side, 3) RGB.
+        xyxy: float32 (n, 4) px, its boxes.
+        class_id: int16 (n,), their classes.
+        ignored: float32 (m, 4) px, regions in which nobody labelled anything.
+    """
 
     picture: Picture
-    xyxy: NDArray[np.float32]
+    xyxy: Boxes
     class_id: NDArray[np.int16]
+    ignored: Boxes = field(default_factory=_none)
 
     def mirrored(self) -> "Crop":
         """The crop with left and right exchanged."""
-        xyxy = self.xyxy.copy()
-        xyxy[:, [0, 2]] = self.picture.shape[1] - xyxy[:, [2, 0]]
-        return Crop(np.ascontiguousarray(self.picture[:, ::-1]), xyxy, self.class_id)
+        picture, width = np.ascontiguousarray(self.picture[:, ::-1]), self.picture.shape[1]
+        return replace(self, picture=picture, xyxy=_mirrored(self.xyxy, width), ignored=_mirrored(self.ignored, width))
 
     def turned(self, quarters: int) -> "Crop":
         """The crop turned by 90° to the left, `quarters` times."""
-        xyxy = self.xyxy
-        for _ in range(quarters % 4):
-            left, top, right, bottom = xyxy.T
-            side = self.picture.shape[0]
-            xyxy = np.stack([top, side - right, bottom, side - left], axis=1)
-        return Crop(np.ascontiguousarray(np.rot90(self.picture, quarters)), xyxy, self.class_id)
+        picture, side = np.ascontiguousarray(np.rot90(self.picture, quarters)), self.picture.shape[0]
+        xyxy, ignored = (_turned(boxes, quarters, side) for boxes in (self.xyxy, self.ignored))
+        return replace(self, picture=picture, xyxy=xyxy, ignored=ignored)
 
 
 def choose_window(
@@ -86,14 +96,38 @@ def see_boxes(
 
     A cut-off box counts when enough of it is left, or when what is left is large: a piece of a crack is a crack.
     """
-    scale = np.array([side / window.width, side / window.height] * 2, dtype=np.float32)
-    moved = (xyxy - np.array([window.left, window.top] * 2, dtype=np.float32)) * scale
+    moved = _moved(xyxy, window, side)
     seen = np.clip(moved, 0, side).astype(np.float32)
     whole = np.prod(moved[:, 2:] - moved[:, :2], axis=1)
     extent = seen[:, 2:] - seen[:, :2]
     left = np.prod(extent, axis=1)
     counts = (left >= params.min_visible * whole) | (left >= params.large_px**2)
     return seen, counts & (extent.min(axis=1, initial=np.inf) >= params.min_box_px)
+
+
+def see_regions(ignored: Boxes, window: Window, side: int) -> Boxes:
+    """What the crop shows of ignored regions, float32 (m, 4) px; those it does not show are left out."""
+    seen = np.clip(_moved(ignored, window, side), 0, side).astype(np.float32)
+    return seen[(seen[:, 2:] > seen[:, :2]).all(axis=1)]
+
+
+def _moved(xyxy: Boxes, window: Window, side: int) -> Boxes:
+    scale = np.array([side / window.width, side / window.height] * 2, dtype=np.float32)
+    moved: Boxes = (xyxy - np.array([window.left, window.top] * 2, dtype=np.float32)) * scale
+    return moved
+
+
+def _mirrored(xyxy: Boxes, width: int) -> Boxes:
+    mirrored = xyxy.copy()
+    mirrored[:, [0, 2]] = width - xyxy[:, [2, 0]]
+    return mirrored
+
+
+def _turned(xyxy: Boxes, quarters: int, side: int) -> Boxes:
+    for _ in range(quarters % 4):
+        left, top, right, bottom = xyxy.T
+        xyxy = np.stack([top, side - right, bottom, side - left], axis=1)
+    return xyxy
 
 
 def cut(picture: Picture, window: Window, side: int) -> Picture:

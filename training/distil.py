@@ -62,13 +62,13 @@ def distillation(preds: dict[str, Any], answers: Answers, asked: Tensor) -> tupl
     Args:
         preds: the network's raw head, logits: `scores` (batch, classes, anchors), `boxes` (batch, 4 × bins, anchors).
         answers: the teacher's.
-        asked: bool (batch, classes), classes that the teacher answers for.
+        asked: bool (batch, classes, anchors), what the teacher answers for.
 
     Returns:
         Scalars: cross entropy of scores over the sum of the teacher's, and of edges over the anchors where it saw
         something, weighted by its score. Both less the teacher's own entropy.
     """
-    taught = asked[:, :, None].to(answers.score.dtype)
+    taught = asked.to(answers.score.dtype)
     wanted = answers.score * taught
     total = wanted.sum().clamp(min=1)
     score = _divergence(preds["scores"].float(), answers.score, taught).sum() / total

@@ -165,6 +165,7 @@ def _step(run: Run, loss: LabelledClassLoss, batch: Batch, rate: float) -> Tenso
         "cls": torch.from_numpy(batch.class_id).float(),
         "bboxes": torch.from_numpy(batch.xywh),
         "labelled": torch.from_numpy(batch.labelled),
+        "ignored": torch.from_numpy(batch.ignored),
     }
     with run.machine.autocast:
         raw = run.network(pictures)

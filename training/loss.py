@@ -1,4 +1,4 @@
-"""The detection loss of YOLO, silent about classes that a picture's data set does not label."""
+"""The detection loss of YOLO, silent about classes and regions of a picture that nobody labelled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,17 +38,21 @@ class MaskedCrossEntropy(nn.Module):  # type: ignore[misc]
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Loss (batch, anchors, classes) of `logits` against `target`, both of that shape.
 
-        `taught`, set before and of a shape that spreads to that one, says what each picture may teach.
+        `taught`, set before and of a shape that spreads to that one, says what each picture may teach; what is there
+        is taught wherever it is.
         """
         loss = binary_cross_entropy_with_logits(logits, target, reduction="none")
-        return loss if self.taught is None else loss * self.taught.to(loss.dtype)
+        return loss if self.taught is None else loss * (self.taught | (target > 0)).to(loss.dtype)
 
 
 class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
-    """`v8DetectionLoss` whose batches carry `labelled`, bool (batch, classes).
+    """`v8DetectionLoss` whose batches carry `labelled`, bool (batch, classes), and `ignored`, regions (m, 5).
 
     Everywhere on a picture, an unlabelled class gets neither reward nor blame: a road whose cracks nobody drew does
     not teach that it has none. Boxes are always of labelled classes and keep the whole of their loss.
+
+    In an ignored region (a crowd, a group of trees), outside the boxes drawn in it all the same, nothing is taught of
+    any class: an anchor belongs to a region, or to a box, that its middle lies in.
 
     With `families`, one thing more is known. Where a picture labels all cracks but not their types, there is no crack
     of any type outside its boxes; where it labels all types, there is no untyped crack outside them. Within the boxes
@@ -69,27 +73,39 @@ class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
         """The three losses (box, class, distribution) times the batch size, and the same for the log."""
         labelled = torch.as_tensor(batch["labelled"], device=self.device)
         points, strides = make_anchors(preds["feats"], self.stride, 0.5)
+        height, width = (side * float(self.stride[0]) for side in preds["feats"][0].shape[2:])
+        anchors = points * strides / points.new_tensor([width, height])
+        boxes = torch.cat([batch["batch_idx"][:, None].float(), batch["bboxes"]], dim=1).to(self.device)
         taught = labelled[:, None, :].expand(-1, len(points), -1).clone()
         for family in self.families:
-            _teach_outside(taught, labelled, family, self._outside(points * strides, preds["feats"][0], batch, family))
-        self.bce.taught = taught
+            member = torch.isin(batch["cls"].long(), torch.tensor([family.whole, *family.kinds])).to(self.device)
+            _teach_outside(taught, labelled, family, ~_covered(anchors, boxes[member], len(labelled)))
+        silent = _covered(anchors, batch["ignored"].to(self.device), len(labelled))
+        if silent.any():
+            silent &= ~_covered(anchors, boxes, len(labelled))
+        self.bce.taught = taught & ~silent[..., None]
         total, log = super().loss(preds, batch)
         if self.teaching is not None:
-            score, edges = distillation(preds, batch["answers"], ~labelled)
+            asked = ~labelled[:, :, None] & ~silent[:, None, :]
+            score, edges = distillation(preds, batch["answers"], asked)
             said = torch.stack([torch.zeros_like(score), self.teaching.score * score, self.teaching.edges * edges])
             total = total + said * len(labelled)
             log = {name: one + more for (name, one), more in zip(log.items(), said.detach(), strict=True)}
         return total, log
 
-    def _outside(self, points_px: Tensor, finest: Tensor, batch: dict[str, Any], family: Family) -> Tensor:
-        """Bool (batch, anchors): no box of the family lies over the anchor's middle."""
-        size = torch.tensor([finest.shape[3], finest.shape[2]], device=self.device) * self.stride[0]
-        member = torch.isin(batch["cls"].long(), torch.tensor([family.whole, *family.kinds]))
-        index = batch["batch_idx"][member].long().to(self.device)
-        middle, extent = (batch["bboxes"][member].to(self.device) * size.repeat(2)).split(2, dim=1)
-        within = ((points_px[None] - middle[:, None]).abs() <= extent[:, None] / 2).all(dim=2)
-        covered = torch.zeros(finest.shape[0], len(points_px), device=self.device)
-        return covered.index_add_(0, index, within.float()) == 0
+
+def _covered(anchors: Tensor, boxes: Tensor, n_pictures: int) -> Tensor:
+    """Bool (pictures, anchors): a box lies over the anchor's middle.
+
+    Args:
+        anchors: float32 (anchors, 2), their middles' x and y as fractions of the picture.
+        boxes: float32 (n, 5): the picture each is on, centre and size as fractions of it.
+        n_pictures: how many pictures the batch has.
+    """
+    index, middle, extent = boxes.split([1, 2, 2], dim=1)
+    within = ((anchors[None] - middle[:, None]).abs() <= extent[:, None] / 2).all(dim=2)
+    covered = torch.zeros(n_pictures, len(anchors), device=anchors.device)
+    return covered.index_add_(0, index[:, 0].long(), within.float()) > 0
 
 
 def _teach_outside(taught: Tensor, labelled: Tensor, family: Family, outside: Tensor) -> None:

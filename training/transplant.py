@@ -7,7 +7,7 @@ Instance Segmentation", CVPR 2021.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -104,7 +104,8 @@ def transplant(crop: Crop, cuttings: Sequence[Cutting], change: Change, rng: np.
     if not added:
         return crop
     class_ids = np.append(crop.class_id, np.full(len(added), change.class_id, np.int16)).astype(np.int16)
-    return Crop(picture, np.vstack([crop.xyxy, *added]).astype(np.float32), class_ids)
+    xyxy = np.vstack([crop.xyxy, *added]).astype(np.float32)
+    return replace(crop, picture=picture, xyxy=xyxy, class_id=class_ids)
 
 
 def _shrunk(cutting: Cutting, params: TransplantParams, rng: np.random.Generator) -> Cutting:

@@ -10,19 +10,22 @@ from PIL import Image
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'michisora[train]')")
 
 from models.detector import open_detector  # noqa: E402
+from training.batches import Album, epoch_batches  # noqa: E402
+from training.distil import Answers  # noqa: E402
 from training.errors import RecipeError, RunError  # noqa: E402
 from training.evaluate import judge_all  # noqa: E402
 from training.export import export_onnx  # noqa: E402
 from training.fit import CHECKPOINT, LOG, fit, load_checkpoint  # noqa: E402
-from training.loss import Family, LabelledClassLoss  # noqa: E402
+from training.loss import Family, LabelledClassLoss, MaskedCrossEntropy  # noqa: E402
 from training.machine import look_around  # noqa: E402
 from training.network import build_network, start_from  # noqa: E402
 from training.publish import ExportRequest, publish  # noqa: E402
-from training.recipe import Recipe, read_recipe  # noqa: E402
+from training.recipe import Recipe, TeacherParams, read_recipe  # noqa: E402
 from training.sources.catalogue import Source  # noqa: E402
 from training.sources.samples import Sets  # noqa: E402
 
 CLASSES = ("D40", "crack")
+LIGHTS = ("tone", "colour", "shadow", "blur", "noise", "jpeg")
 SOURCE = {
     "title": "Spots",
     "licence": "CC0-1.0",
@@ -106,9 +109,10 @@ def test_teaching_leaves_pillow_as_it_was():
     assert not Image.open.__module__.startswith("ultralytics")
 
 
-def loss_of(labelled, scores, families=()):
+def loss_of(labelled, scores, families=(), ignored=(), teacher=None):
+    """The class scores' gradient for two pictures, with a box of class 0 in the middle of the first."""
     network = build_network("yolo11n", 2)
-    loss = LabelledClassLoss(network, families)
+    loss = LabelledClassLoss(network, families, TeacherParams(classes={}) if teacher else None)
     feats = [torch.zeros(2, 1, 64 // stride, 64 // stride) for stride in (8, 16, 32)]
     anchors = sum(one.shape[2] * one.shape[3] for one in feats)
     torch.manual_seed(3)
@@ -118,7 +122,10 @@ def loss_of(labelled, scores, families=()):
         "cls": torch.tensor([0.0]),
         "bboxes": torch.tensor([[0.5, 0.5, 0.4, 0.4]]),
         "labelled": torch.tensor(labelled),
+        "ignored": torch.tensor(ignored, dtype=torch.float32).reshape(-1, 5),
     }
+    if teacher is not None:
+        batch["answers"] = Answers(teacher(anchors).detach().sigmoid(), torch.zeros(2, 64, anchors))
     total, _ = loss(preds, batch)
     total.sum().backward()
     return preds["scores"].grad
@@ -163,6 +170,61 @@ def test_outside_the_boxes_of_typed_cracks_there_is_no_untyped_one_either():
     box = anchors_within(0.3, 0.3, 0.7, 0.7)
     assert (grad[0, 1, box] == 0).all() and (grad[0, 1, ~box] != 0).all()
     assert (grad[1, 1] != 0).all()
+
+
+REGION = (0, 0.25, 0.5, 0.5, 1.0)
+"""The left half of the first picture, with half of the box in it."""
+
+
+def test_in_an_ignored_region_absence_teaches_nothing_and_what_is_there_all():
+    known = [[True, True], [True, True]]
+    plain, some = (loss_of(known, random_scores, ignored=regions) for regions in ((), (REGION,)))
+    silent = anchors_within(0, 0, 0.5, 1) & ~anchors_within(0.3, 0.3, 0.7, 0.7)
+    assert silent.sum() > 20 and (plain != 0).all()
+    assert (some[0][:, silent] == 0).all()
+    assert torch.equal(some[0][:, ~silent], plain[0][:, ~silent]) and torch.equal(some[1], plain[1])
+
+
+def test_a_tiny_box_in_an_ignored_region_is_taught_by_the_anchor_beside_it():
+    # Narrower than the finest grid, so that no anchor's middle lies in it.
+    tiny = MaskedCrossEntropy()
+    tiny.taught = torch.zeros(1, 2, 1, dtype=torch.bool)
+    loss = tiny(torch.zeros(1, 2, 1), torch.tensor([[[0.4], [0.0]]]))
+    assert loss[0, 0, 0] > 0 and loss[0, 1, 0] == 0
+
+
+def test_types_of_cracks_are_not_ruled_out_in_an_ignored_region():
+    grad = loss_of([[True, False], [True, False]], random_scores, (Family(0, (1,)),), ignored=(REGION,))
+    assert (grad[0, 1, anchors_within(0, 0, 0.5, 1)] == 0).all()
+    assert (grad[0, 1, anchors_within(0.72, 0, 1, 1)] != 0).all()
+
+
+def test_a_teacher_is_silent_in_an_ignored_region():
+    known = [[True, False], [True, False]]
+    grad = loss_of(known, random_scores, ignored=(REGION,), teacher=lambda n: -random_scores(n))
+    silent = anchors_within(0, 0, 0.5, 1) & ~anchors_within(0.3, 0.3, 0.7, 0.7)
+    assert (grad[0, 1, silent] == 0).all() and (grad[0, 1, ~silent] != 0).all()
+    assert (grad[1, 1] != 0).all()
+
+
+def test_crops_show_a_picture_s_ignored_regions_where_they_are(sets):
+    # All of a picture but its dark spot is ignored: whatever is done to a crop, the two stay apart and fill it.
+    recipe = Recipe.model_validate(RECIPE | {"crop": {"upright": False}, "light": dict.fromkeys(LIGHTS, 0)})
+    recipe = recipe.model_copy(update={"stages": (recipe.stages[0].model_copy(update={"mosaic": 0.5, "crops": 24}),)})
+    halves = [
+        replace(one, ignored=np.array([[0, 0, 40 + n, 96], [70 + n, 0, 128, 96]], np.float32))
+        for n, one in enumerate(sets.samples("spots", "train", CLASSES))
+    ]
+    seen = 0
+    for batch in epoch_batches(Album({"spots": halves}), recipe, 0, 0):
+        side = batch.pictures.shape[1]
+        for on, x, y, width, height in batch.ignored:
+            edges = np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2]) * side
+            left, top, right, bottom = np.rint(edges).astype(int)
+            inside = batch.pictures[int(on), top + 2 : bottom - 2, left + 2 : right - 2]
+            assert inside.size == 0 or inside.min() > 30
+            seen += inside.size > 0
+    assert seen > 12
 
 
 def test_all_but_the_naming_layer_starts_from_the_base(base):
