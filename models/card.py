@@ -16,6 +16,7 @@ __all__ = [
     "ObjectClass",
     "Suppression",
     "Thresholds",
+    "TilesCard",
     "TrainingSource",
     "load_card",
     "sha256_of",
@@ -72,6 +73,24 @@ class InputCard(_Section):
     scaling: Literal["1/255"] = "1/255"
 
 
+class TilesCard(_Section):
+    """How a picture from above is looked at: in tiles of `side_px`, sharing `overlap_px` (both px of the network).
+
+    `zoom` is the enlargement of a picture whose ground sampling distance nobody knows; where it is known, pictures are
+    scaled to the card's own `gsd_m`.
+    """
+
+    side_px: int = Field(default=640, ge=64)
+    overlap_px: int = Field(default=128, ge=0)
+    zoom: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _covers(self) -> Self:
+        if self.overlap_px >= self.side_px:
+            raise ValueError("tiles must be larger than what they share")
+        return self
+
+
 class Suppression(_Section):
     """How overlapping boxes of one class become one.
 
@@ -85,10 +104,15 @@ class Suppression(_Section):
 
 
 class Thresholds(_Section):
-    """The score from which a box counts, per class name, and how those scores were chosen."""
+    """The score from which a box counts, per class name, and how those scores were chosen.
+
+    `count` is, for classes that are counted, the score from which as many boxes count as there are objects, misses and
+    false ones taken together.
+    """
 
     score: dict[str, float]
     chosen: str = Field(min_length=1)
+    count: dict[str, float] = Field(default_factory=dict)
 
 
 class TrainingSource(_Section):
@@ -103,8 +127,9 @@ class TrainingSource(_Section):
 class ModelCard(_Section):
     """All that a user of a model should know, checked when it is read.
 
-    `architecture` is the network's description as ultralytics names it (`yolo11n`). `metrics` is free, but every entry
-    states the `command` that made it. `sha256` is that of the weights beside the card.
+    `architecture` is the network's description as ultralytics names it (`yolo11n`). `gsd_m` is the ground sampling
+    distance that pictures from above are read at; `tiles` is there for models that know such pictures. `metrics` is
+    free, but every entry states the `command` that made it. `sha256` is that of the weights beside the card.
     """
 
     task: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -112,6 +137,7 @@ class ModelCard(_Section):
     architecture: str
     classes: list[ObjectClass] = Field(min_length=1)
     input: InputCard = InputCard()
+    tiles: TilesCard | None = None
     suppression: Suppression = Suppression()
     thresholds: Thresholds
     gsd_m: float | None = Field(default=None, gt=0)
@@ -129,8 +155,10 @@ class ModelCard(_Section):
             raise ValueError("two classes have the same name")
         if set(self.thresholds.score) != set(names):
             raise ValueError(f"thresholds.score must name each of the classes {', '.join(names)}, and no other")
-        if not all(0 <= score <= 1 for score in self.thresholds.score.values()):
-            raise ValueError("thresholds.score must lie between 0 and 1")
+        if set(self.thresholds.count) - set(names):
+            raise ValueError("thresholds.count names a class that the model has not")
+        if not all(0 <= score <= 1 for score in (*self.thresholds.score.values(), *self.thresholds.count.values())):
+            raise ValueError("thresholds must lie between 0 and 1")
         return self
 
     @property

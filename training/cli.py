@@ -177,7 +177,7 @@ def evaluate(task: str, dataset: tuple[str, ...], json_path: Path | None, job: J
             judged = judge_all(detector, names, job.sets, how["split"], progress)
     finally:
         detector.close()
-    thresholds = detector.card.thresholds.score
+    thresholds = detector.card.thresholds
     figures = {name: rounded(figures_of(one, thresholds, job.sets.source(name))) for name, one in judged.items()}
     for name, one in figures.items():
         click.echo(as_text(name, one))
@@ -185,7 +185,7 @@ def evaluate(task: str, dataset: tuple[str, ...], json_path: Path | None, job: J
         made_by = {"model": detector.card.sha256, "runtime": str(detector.runtime), "split": how["split"]}
         _write_json(json_path, {**made_by, **figures})
     if how["plots"] is not None:
-        write_plots(judged, thresholds, how["plots"])
+        write_plots(judged, thresholds.score, how["plots"])
 
 
 @click.command()

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from models.card import Thresholds
 from models.detector import Detector
+from training.crown import CROWN, crown_figures
 from training.judge import Judged, class_figures, look
 from training.road import POTHOLE, road_figures
 from training.sources.catalogue import Source
@@ -32,10 +34,14 @@ def judge_all(
     return judged
 
 
-def figures_of(judged: Judged, thresholds: Mapping[str, float], source: Source) -> dict[str, Any]:
+def figures_of(judged: Judged, thresholds: Thresholds, source: Source) -> dict[str, Any]:
     """All figures of one data set: per class, over all, and those of the task."""
-    figures = {"n_pictures": len(judged.samples), **class_figures(judged, thresholds)}
-    return {**figures, **road_figures(judged, thresholds, source)} if POTHOLE in thresholds else figures
+    figures = {"n_pictures": len(judged.samples), **class_figures(judged, thresholds.score)}
+    if POTHOLE in thresholds.score:
+        figures |= road_figures(judged, thresholds.score, source)
+    if CROWN in thresholds.score:
+        figures |= crown_figures(judged, thresholds)
+    return figures
 
 
 def as_text(name: str, figures: Mapping[str, Any]) -> str:
@@ -55,7 +61,7 @@ def as_text(name: str, figures: Mapping[str, Any]) -> str:
         *(figures[key] for key in ("precision", "recall", "f1")),
     )
     lines += ["  " + "".join(f"{_cell(one):>11}" for one in row) for row in (head, *rows, over_all)]
-    for key in ("pothole_pictures", "crack_merged_ap50", "crack_ratio"):
+    for key in ("pothole_pictures", "crack_merged_ap50", "crack_ratio", "plots", "stems", "cover_pct", "diameter_m"):
         if key in figures:
             lines.append(f"  {key.replace('_', ' ')}: {_inline(figures[key])}")
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """A detector's figures on labelled pictures, through the very path that a survey takes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from models.measures import (
     operating_point,
     operating_points,
 )
+from models.tiles import see_tiled
 from training.recipe import PictureDemand
 from training.sources.samples import Sample
 
@@ -51,7 +53,7 @@ def look(detector: Detector, samples: Sequence[Sample], progress: Progress | Non
         progress: called with pictures done and in all.
     """
     found = []
-    for boxes in see_all(detector, _pictures(samples)):
+    for boxes in _seen(detector, samples):
         found.append(boxes)
         if progress is not None:
             progress(len(found), len(samples))
@@ -102,6 +104,22 @@ def rounded(figures: Any, digits: int = 4) -> Any:
     if isinstance(figures, float | np.floating):
         return None if np.isnan(figures) else round(float(figures), digits)
     return int(figures) if isinstance(figures, np.integer) else figures
+
+
+def _seen(detector: Detector, samples: Sequence[Sample]) -> Iterator[Detections]:
+    """Boxes on each picture: in tiles where it looks down and the model knows such pictures, else in one look."""
+    tiles = detector.card.tiles
+    if tiles is None or not all(one.above for one in samples):
+        yield from see_all(detector, _pictures(samples))
+        return
+
+    def see(sample: Sample) -> Detections:
+        zoom = tiles.zoom if sample.gsd_m is None else sample.gsd_m / (detector.card.gsd_m or sample.gsd_m)
+        picture = next(_pictures([sample]))
+        return see_tiled(detector, picture, zoom=zoom, tile_px=tiles.side_px, overlap_px=tiles.overlap_px)
+
+    with ThreadPoolExecutor(detector.runtime.threads, thread_name_prefix="tiles") as pool:
+        yield from pool.map(see, samples)
 
 
 def _pictures(samples: Sequence[Sample]) -> Iterator[NDArray[np.uint8]]:

@@ -1,12 +1,14 @@
 """From a checkpoint to a model folder: weights, thresholds chosen on validation pictures, figures, card."""
 
 import datetime
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.card import ModelCard, Thresholds, TrainingSource, sha256_of, write_card
 from models.detector import open_detector
+from training.crown import count_threshold, plot_threshold
 from training.errors import RecipeError
 from training.evaluate import figures_of, judge_all
 from training.judge import Judged, choose_threshold, rounded
@@ -17,6 +19,7 @@ from training.sources.samples import Sets
 __all__ = ["ExportRequest", "publish"]
 
 UNCHOSEN = 0.25
+LOWEST = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def publish(request: ExportRequest, write_weights: Callable[[Path, Path], Path])
     finally:
         with_scores.close()
     thresholds = _thresholds(request.recipe.classes, part, judged)
-    figures = {name: figures_of(one, thresholds.score, request.sets.source(name)) for name, one in judged.items()}
+    figures = {name: figures_of(one, thresholds, request.sets.source(name)) for name, one in judged.items()}
     command = f"michisora evaluate {request.recipe.task} {' '.join(part.validation)} --data DATA --precision f32"
     metrics = {"command": command, "split": "val", "machine": request.machine, **rounded(figures)}
     card = card.model_copy(update={"thresholds": thresholds, "metrics": metrics})
@@ -72,15 +75,27 @@ def _thresholds(classes: Sequence[str], part: CardPart, judged: Mapping[str, Jud
     pooled = Judged([], [], [])
     for one in judged.values():
         pooled = pooled + one
-    score = {}
+    score, count = {}, {}
     for class_id, name in enumerate(classes):
         best = choose_threshold(pooled, class_id, part.pictures.get(name))
-        score[name] = UNCHOSEN if best is None else max(round(best.threshold - 5e-4, 3), 0.01)
+        if part.metric == "crown_f1":
+            best, count[name] = plot_threshold(pooled, class_id), _just_below(count_threshold(pooled, class_id))
+        score[name] = UNCHOSEN if best is None else max(_just_below(best.threshold), LOWEST)
+    if part.metric == "crown_f1":
+        chosen = (
+            f"highest F1 by plot at IoU 0.4; count: as many boxes as crowns; on val of {', '.join(part.validation)}"
+        )
+        return Thresholds(score=score, chosen=chosen, count=count)
     demands = "".join(
         f"; {name}: where any threshold does, with picture precision ≥ {one.precision} and recall ≥ {one.recall}"
         for name, one in part.pictures.items()
     )
     return Thresholds(score=score, chosen=f"highest F1 at IoU 0.5 on val of {', '.join(part.validation)}{demands}")
+
+
+def _just_below(threshold: float) -> float:
+    """Three digits, rounded down, so that the box that gave the threshold counts."""
+    return math.floor(threshold * 1000) / 1000
 
 
 def _card(request: ExportRequest, part: CardPart, digest: str, thresholds: Thresholds) -> ModelCard:
@@ -90,6 +105,8 @@ def _card(request: ExportRequest, part: CardPart, digest: str, thresholds: Thres
         architecture=request.recipe.architecture,
         classes=list(part.classes),
         input=part.input,
+        tiles=part.tiles,
+        gsd_m=part.gsd_m,
         suppression=part.suppression,
         thresholds=thresholds,
         training=[_source(request.sets.source(name), n) for name, n in request.trained.items()],

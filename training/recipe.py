@@ -7,7 +7,7 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from models.card import InputCard, ObjectClass, Suppression
+from models.card import InputCard, ObjectClass, Suppression, TilesCard
 from training.errors import RecipeError
 
 __all__ = [
@@ -128,7 +128,9 @@ class CardPart(_Section):
 
     name: str
     classes: tuple[ObjectClass, ...]
+    gsd_m: float | None = Field(default=None, gt=0)
     input: InputCard = InputCard()
+    tiles: TilesCard | None = None
     suppression: Suppression = Suppression()
     validation: tuple[str, ...] = Field(min_length=1)
     pictures: dict[str, PictureDemand] = Field(default_factory=dict)

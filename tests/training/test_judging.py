@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.card import Thresholds
 from models.detections import Detections
 from models.measures import Truth
 from training.evaluate import as_text, figures_of
@@ -89,7 +90,7 @@ def test_classes_that_nobody_labelled_have_no_figures(masked):
 
 
 def test_the_table_is_printable_and_holds_no_nan(masked):
-    figures = rounded(figures_of(masked, THRESHOLDS, Source.model_validate(SOURCE)))
+    figures = rounded(figures_of(masked, Thresholds(score=THRESHOLDS, chosen="here"), Source.model_validate(SOURCE)))
     text = as_text("a", figures)
     assert "D40" in text and "crack ratio" in text and "nan" not in text
     assert figures["pothole_pictures"]["recall"] == 1

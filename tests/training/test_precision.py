@@ -22,5 +22,5 @@ def test_bf16_costs_at_most_half_a_point(shared_data: Path, name):
     for precision in ("f32", "bf16"):
         with open_detector("road", "openvino", precision) as detector:
             judged = judge_all(detector, [name], sets)[name]
-            means[precision] = figures_of(judged, detector.card.thresholds.score, sets.source(name))["map50"]
+            means[precision] = figures_of(judged, detector.card.thresholds, sets.source(name))["map50"]
     assert means["f32"] - means["bf16"] <= MOST_LOST

@@ -150,6 +150,8 @@ class Source(_Section):
     labels: tuple[str, ...]
     distrust_empty: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    view: Literal["ahead", "above"] = "ahead"
+    gsd_m: float | None = Field(default=None, gt=0)
     blank: tuple[float, float, float, float] | None = None
     masks: Mapping[str, Path] = Field(default_factory=dict)
     pieces: Mapping[str, Pieces] = Field(default_factory=dict)

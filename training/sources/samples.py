@@ -38,6 +38,8 @@ class Sample:
         place: `SPACE/PLACE`, what must not lie on both sides of a split; "" where it is not told.
         stretch: the part of the place that a bootstrap draws as one.
         facts: columns of the data set's table, by name.
+        above: whether it was taken looking down.
+        gsd_m: metres on the ground that a pixel covers; None where it is not known, or a frame looks ahead.
     """
 
     picture: Path
@@ -51,6 +53,8 @@ class Sample:
     place: str = ""
     stretch: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+    above: bool = False
+    gsd_m: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,8 @@ def _sample(name: str, source: Source, one: Labelled, rows: Rows, classes: Seque
         place=place,
         stretch=stretch_of(name, source, one.key, place, row),
         facts={} if row is None or source.table is None else {fact: row[fact] for fact in source.table.facts},
+        above=source.view == "above",
+        gsd_m=source.gsd_m,
     )
 
 

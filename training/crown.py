@@ -1,0 +1,129 @@
+"""What only crowns are judged by: plots, stem counts, cover and crown diameter."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.card import Thresholds
+from models.detections import Detections
+from models.measures import OperatingPoint, count_bias, one_to_one, plot_f1
+from training.judge import Judged
+from training.sources.boxes import picture_size
+
+__all__ = ["CROWN", "count_threshold", "crown_figures", "plot_threshold"]
+
+CROWN = "crown"
+SCORES = np.round(np.arange(0.03, 0.81, 0.01), 2)
+"""Scores that thresholds are looked for among."""
+
+
+def crown_figures(judged: Judged, thresholds: Thresholds, class_id: int = 0) -> dict[str, Any]:
+    """The figures of crowns: precision, recall and F1 by plot, then what a stand map is made of.
+
+    Crowns count for `plots` from the card's score, for stems, cover and diameter from its `count` score if it has one.
+    Cover is the part of a plot under the ellipses inscribed in its boxes, diameter the mean of a box's sides. Both
+    compare boxes with boxes: how far boxes are from crowns they do not tell.
+
+    Args:
+        judged: plots with truths and boxes.
+        thresholds: the card's.
+        class_id: the class of crowns.
+    """
+    at = thresholds.score[CROWN]
+    stems_at = thresholds.count.get(CROWN, at)
+    scores = [one_to_one(truth, boxes, class_id, at) for truth, boxes in zip(judged.truths, judged.found, strict=True)]
+    there = [truth.xyxy[truth.class_id == class_id] for truth in judged.truths]
+    seen = [_counting(boxes, class_id, stems_at) for boxes in judged.found]
+    n_there, n_seen = [len(one) for one in there], [len(one) for one in seen]
+    return {
+        "plots": {
+            "threshold": at,
+            "precision": _mean(one.precision for one in scores),
+            "recall": _mean(one.recall for one in scores),
+            "f1": plot_f1(scores),
+        },
+        "stems": {"threshold": stems_at, "bias": count_bias(n_seen, n_there), **_per_hectare(judged, n_seen, n_there)},
+        **_cover_and_diameter(judged, seen, there),
+    }
+
+
+def plot_threshold(judged: Judged, class_id: int) -> OperatingPoint:
+    """The score of highest F1 by plot, each of `SCORES` tried."""
+    points = [_by_plot(judged, class_id, float(one)) for one in SCORES]
+    return max(points, key=lambda one: (one.f1, one.threshold))
+
+
+def count_threshold(judged: Judged, class_id: int) -> float:
+    """The score from which as many boxes count as there are objects, over all pictures together."""
+    scores = np.concatenate([one.score[one.class_id == class_id] for one in judged.found])
+    n = sum(int((one.class_id == class_id).sum()) for one in judged.truths)
+    ranked = np.sort(scores)[::-1]
+    return float(ranked[min(n, len(ranked)) - 1]) if len(ranked) and n else float(SCORES[0])
+
+
+def _by_plot(judged: Judged, class_id: int, threshold: float) -> OperatingPoint:
+    pairs = zip(judged.truths, judged.found, strict=True)
+    scores = [one_to_one(truth, boxes, class_id, threshold) for truth, boxes in pairs]
+    precision, recall = _mean(one.precision for one in scores), _mean(one.recall for one in scores)
+    return OperatingPoint(threshold, precision, recall, plot_f1(scores))
+
+
+def _counting(boxes: Detections, class_id: int, threshold: float) -> NDArray[np.float32]:
+    return boxes.where((boxes.class_id == class_id) & (boxes.score >= threshold)).xyxy
+
+
+def _per_hectare(judged: Judged, seen: list[int], there: list[int]) -> dict[str, float]:
+    """Mean absolute error of stems per hectare and the mean truth, over plots whose pixels have a known size."""
+    hectares = [_hectares(judged, at) for at in range(len(judged.samples))]
+    known = [(s / ha, t / ha) for s, t, ha in zip(seen, there, hectares, strict=True) if ha]
+    errors = [s - t for s, t in known]
+    return {
+        "ha_mae": _mean(abs(one) for one in errors),
+        "ha_bias": _mean(errors),
+        "ha_mean_true": _mean(t for _, t in known),
+    }
+
+
+def _cover_and_diameter(judged: Judged, seen: list[Any], there: list[Any]) -> dict[str, Any]:
+    cover, diameter = [], []
+    for at, sample in enumerate(judged.samples):
+        size = picture_size(judged.samples[at].picture)
+        cover.append((_cover(seen[at], size), _cover(there[at], size)))
+        if sample.gsd_m is not None and len(seen[at]) and len(there[at]):
+            diameter.append((_diameter(seen[at]) * sample.gsd_m, _diameter(there[at]) * sample.gsd_m))
+    return {"cover_pct": _errors(cover), "diameter_m": _errors(diameter)}
+
+
+def _errors(pairs: list[tuple[float, float]]) -> dict[str, float]:
+    return {
+        "n": len(pairs),
+        "mean_true": _mean(true for _, true in pairs),
+        "mae": _mean(abs(seen - true) for seen, true in pairs),
+        "bias": _mean(seen - true for seen, true in pairs),
+    }
+
+
+def _cover(xyxy: NDArray[np.float32], size_px: tuple[int, int]) -> float:
+    """The part of a plot under the ellipses inscribed in boxes, in per cent."""
+    canvas = np.zeros(size_px[::-1], np.uint8)
+    for left, top, right, bottom in xyxy.tolist():
+        middle, extent = ((left + right) / 2, (top + bottom) / 2), (right - left, bottom - top)
+        cv2.ellipse(canvas, (middle, extent, 0.0), 1, thickness=-1)
+    return 100 * float(canvas.mean())
+
+
+def _diameter(xyxy: NDArray[np.float32]) -> float:
+    return float((xyxy[:, 2:] - xyxy[:, :2]).mean())
+
+
+def _hectares(judged: Judged, at: int) -> float:
+    gsd_m, (width, height) = judged.samples[at].gsd_m, picture_size(judged.samples[at].picture)
+    return 0.0 if gsd_m is None else width * height * gsd_m**2 / 1e4
+
+
+def _mean(values: Iterable[float]) -> float:
+    kept = [one for one in values if not np.isnan(one)]
+    return float(np.mean(kept)) if kept else float("nan")
