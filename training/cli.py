@@ -12,10 +12,11 @@ import click
 from tqdm import tqdm
 
 from models.detector import WEIGHTS, open_detector
+from models.pool import PooledDetector
 from models.types import BackendName, PrecisionName
 from training.errors import FetchError, RecipeError, RunError, TrainingError
 from training.evaluate import as_text, figures_of, judge_all
-from training.judge import rounded
+from training.judge import Judged, against, rounded
 from training.options import FILE, FOLDER, IfChanged, Job, with_job
 from training.plots import write_plots
 from training.prepare import look_over
@@ -162,6 +163,7 @@ def export(task: str, run: Path, out: Path, private: bool, job: Job) -> None:
 @click.option("--model", type=FOLDER, default=None, help="A model's folder; by default the one shipped for TASK.")
 @click.option("--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(get_args(PrecisionName)), default="auto", show_default=True)
+@click.option("--reference", type=FOLDER, default=None, help="Judge by what this model sees, not by labels.")
 @click.option("--plots", type=FOLDER, default=None, help="Also write curves and the worst errors to this folder.")
 @with_json
 @with_job
@@ -171,13 +173,20 @@ def evaluate(task: str, dataset: tuple[str, ...], json_path: Path | None, job: J
     Without a DATASET, those that the recipe names for validation.
     """
     names = dataset or job.card(task).validation
-    detector = open_detector(how["model"] or task, backend=how["backend"], precision=how["precision"])
-    try:
-        with _bar("pictures") as progress:
-            judged = judge_all(detector, names, job.sets, how["split"], progress)
-    finally:
-        detector.close()
+
+    def look(model: Path | str) -> tuple[PooledDetector, dict[str, Judged]]:
+        detector = open_detector(model, backend=how["backend"], precision=how["precision"])
+        try:
+            with _bar("pictures") as progress:
+                return detector, judge_all(detector, names, job.sets, how["split"], progress)
+        finally:
+            detector.close()
+
+    detector, judged = look(how["model"] or task)
     thresholds = detector.card.thresholds
+    if how["reference"] is not None:
+        other, seen = look(how["reference"])
+        judged = {name: against(one, seen[name], other.card.thresholds.score) for name, one in judged.items()}
     figures = {name: rounded(figures_of(one, thresholds, job.sets.source(name))) for name, one in judged.items()}
     for name, one in figures.items():
         click.echo(as_text(name, one))

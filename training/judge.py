@@ -27,7 +27,7 @@ from models.tiles import see_tiled
 from training.recipe import PictureDemand
 from training.sources.samples import Sample
 
-__all__ = ["Judged", "choose_threshold", "class_figures", "look", "rounded"]
+__all__ = ["Judged", "against", "choose_threshold", "class_figures", "look", "rounded"]
 
 Progress = Callable[[int, int], None]
 
@@ -59,6 +59,21 @@ def look(detector: Detector, samples: Sequence[Sample], progress: Progress | Non
             progress(len(found), len(samples))
     truths = [Truth(one.xyxy, one.class_id, one.labelled, one.ignored) for one in samples]
     return Judged(list(samples), truths, found)
+
+
+def against(judged: Judged, reference: Judged, thresholds: Mapping[str, float]) -> Judged:
+    """The same pictures and boxes, with what another model sees on them in place of what people labelled.
+
+    Args:
+        judged: what the model to judge saw.
+        reference: what the other saw on the same pictures.
+        thresholds: the other's, by class name in the order of the class ids.
+    """
+    least = np.array(list(thresholds.values()))
+    every = np.ones(len(least), bool)
+    counted = [boxes.where(boxes.score >= least[boxes.class_id]) for boxes in reference.found]
+    truths = [Truth(one.xyxy, one.class_id, every) for one in counted]
+    return Judged(judged.samples, truths, judged.found)
 
 
 def class_figures(judged: Judged, thresholds: Mapping[str, float]) -> dict[str, Any]:
