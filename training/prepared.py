@@ -35,6 +35,11 @@ __all__ = ["ABOUT", "CATALOGUE", "Part", "chosen", "write_prepared"]
 
 ABOUT, CATALOGUE, MANIFEST = "dataset.yaml", "catalogue.yaml", "manifest.csv"
 COLUMNS = ("name", "split", "place", "stretch", "labelled", "boxes", "ignored_regions", "picture", "sha256")
+OF_THE_ORIGINAL = (
+    *("archives", "images", "annotations", "splits", "divide", "without"),
+    *("only", "place", "stretch", "distrust_empty", "pieces"),
+)
+"""Fields of an entry that say how the set was found and read: they say nothing of what is written here."""
 Part = tuple[str, str]
 """A data set and one of its splits."""
 Progress = Callable[[int, int], None]
@@ -200,26 +205,18 @@ def _entry(name: str, source: Source, samples: Sequence[Sample], classes: Sequen
         labelled="labelled",
         facts=tuple(_facts(name, samples)),
     )
-    entry = Source(
-        title=source.title,
-        task=source.task,
-        licence=source.licence,
-        may_ship=source.may_ship,
-        url=source.url,
-        attribution=source.attribution,
-        by_hand="run `michisora prepare TASK --out DIR` again",
-        layout="yolo",
-        layout_checked=True,
-        path=Path(name),
-        place_space=source.place_space,
-        table=table,
-        classes={str(number): label for number, label in enumerate(classes)},
-        labels=source.labels,
-        ignored=(str(len(classes)),),
-        blank=source.blank,
-        masks={label: Path("masks") / label for label in source.masks},
-        faults=source.faults,
-    )
+    plain = {field: Source.model_fields[field].get_default(call_default_factory=True) for field in OF_THE_ORIGINAL}
+    form = {
+        "by_hand": "run `michisora prepare TASK --out DIR` again",
+        "layout": "yolo",
+        "layout_checked": True,
+        "path": Path(name),
+        "table": table,
+        "classes": {str(number): label for number, label in enumerate(classes)},
+        "ignored": (str(len(classes)),),
+        "masks": {label: Path("masks") / label for label in source.masks},
+    }
+    entry = source.model_copy(update={**plain, **form})
     return entry.model_dump(mode="json", exclude_defaults=True)
 
 

@@ -152,7 +152,7 @@ def test_the_verb_fetches_the_others_and_says_what_is_missing(tmp_path, server):
     assert read_mirror(own) == tmp_path / "kept" and "mirror" not in read_catalogue(own)
     options = ["--data", str(tmp_path / "data"), "--catalogue", str(own)]
     result = CliRunner().invoke(verb, ["crowdhuman", "ours", *options])
-    assert isinstance(result.exception, FetchError) and "1 of 2 sets are not there: crowdhuman" in str(result.exception)
+    assert isinstance(result.exception, FetchError) and "1 of 2 are not there: crowdhuman" in str(result.exception)
     assert "ours fetched:" in result.output and hashlib.sha256(ONE).hexdigest() in result.output
     assert "ours is there" in CliRunner().invoke(verb, ["ours", *options]).output
     assert "mot17: MOT17. CC BY-NC-SA 3.0" in CliRunner().invoke(verb, options).output
