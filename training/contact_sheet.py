@@ -98,11 +98,15 @@ def _legend(draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.
 def _tile(one: Blunder) -> Image.Image:
     """The error amid its surroundings, `TILE_PX` square."""
     left, top, right, bottom = one.xyxy
-    side = max(LEAST_PX, SURROUNDINGS * max(right - left, bottom - top))
-    corner = ((left + right - side) / 2, (top + bottom - side) / 2)
+    side = round(max(LEAST_PX, SURROUNDINGS * max(right - left, bottom - top)))
     scale = TILE_PX / side
     with Image.open(one.sample.picture) as image:
-        box = (round(corner[0]), round(corner[1]), round(corner[0] + side), round(corner[1] + side))
+        middle = (left + right, top + bottom)
+        # Inside the picture, where that is large enough.
+        corner = [
+            max(0, min(round((twice - side) / 2), at - side)) for twice, at in zip(middle, image.size, strict=True)
+        ]
+        box = (corner[0], corner[1], corner[0] + side, corner[1] + side)
         tile = image.convert("RGB").crop(box).resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(tile)
     others = [(tuple(other), NEIGHBOUR, 1) for other in one.sample.xyxy.tolist() if tuple(other) != one.xyxy]
@@ -114,7 +118,12 @@ def _tile(one: Blunder) -> Image.Image:
 
 def _caption(one: Blunder, classes: Sequence[str]) -> str:
     said = f" {one.score:.2f}" if one.score else ""
-    return f"{one.kind} {classes[one.class_id]}{said}\n{one.sample.source}"[:60]
+    return f"{one.kind} {classes[one.class_id]}{said}\n{_short(one.sample.picture.stem)}"
+
+
+def _short(name: str, most: int = 27) -> str:
+    """The end of a name tells more than its beginning."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
 def _blunder(
