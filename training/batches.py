@@ -1,5 +1,6 @@
 """Batches of crops, the same for a given recipe, stage and epoch whatever happened before."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -9,12 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.crops import Crop, choose_window, cut, see_boxes, see_regions
+from training.errors import SourceError
 from training.recipe import Recipe, Stage
 from training.sources.samples import Sample
 from training.transplant import Change, Cutting, cut_out, transplant
 from training.weather import equalise, relight
 
-__all__ = ["Album", "Batch", "epoch_batches", "read_picture"]
+__all__ = ["Album", "Batch", "epoch_batches", "read_picture", "smallest_batch"]
 
 Picture = NDArray[np.uint8]
 PAD = 114
@@ -43,9 +45,20 @@ class Batch:
 
 
 def read_picture(sample: Sample) -> Picture:
-    """The sample's picture, uint8 (h, w, 3) RGB, its watermark painted over."""
-    with Image.open(sample.picture) as image:
-        picture = np.array(image.convert("RGB"))
+    """The sample's picture, uint8 (h, w, 3) RGB, its watermark painted over.
+
+    Raises:
+        SourceError: when it is not there, or cannot be read to its end.
+    """
+    try:
+        with Image.open(sample.picture) as image:
+            picture = np.array(image.convert("RGB"))
+    except FileNotFoundError as error:
+        remedy = "Put it back, or take its label away."
+        raise SourceError("the picture is not there any more", where=sample.picture, remedy=remedy) from error
+    except (OSError, SyntaxError) as error:
+        remedy = "Fetch it again, or take picture and label away."
+        raise SourceError(f"the picture cannot be read ({error})", where=sample.picture, remedy=remedy) from error
     if sample.blank is not None:
         height, width = picture.shape[:2]
         left, top, right, bottom = sample.blank
@@ -98,14 +111,21 @@ def _kind(sample: Sample) -> tuple[str, bytes]:
     return sample.source, sample.labelled.tobytes()
 
 
-def epoch_batches(album: Album, recipe: Recipe, stage_index: int, epoch: int) -> Iterator[Batch]:
-    """The batches of one epoch; the next one is cut while the network is busy with the last.
+def smallest_batch(recipe: Recipe) -> int:
+    """How many crops the smallest batch of a recipe has: the last one of an epoch may be a part."""
+    sizes = [sum(_crops_of(stage).values()) for stage in recipe.stages]
+    return min(size if size < recipe.batch else size % recipe.batch or recipe.batch for size in sizes)
+
+
+def epoch_batches(album: Album, recipe: Recipe, stage_index: int, epoch: int, cutters: int = 1) -> Iterator[Batch]:
+    """The batches of one epoch; the next ones are cut while the network is busy with the last.
 
     Args:
         album: the pictures.
         recipe: sizes, shares and chances.
         stage_index: which of the recipe's stages.
         epoch: the epoch within that stage, from 0.
+        cutters: how many batches are cut at a time. The crops are the same for any number.
     """
     stage = recipe.stages[stage_index]
     order = _order(album, stage, np.random.default_rng([recipe.seed, stage_index, epoch]))
@@ -115,24 +135,29 @@ def epoch_batches(album: Album, recipe: Recipe, stage_index: int, epoch: int) ->
         rng = np.random.default_rng([recipe.seed, stage_index, epoch, number])
         return _batch([(one, _crop(album, one, recipe, stage, rng)) for one in groups[number]])
 
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="crops") as pool:
-        coming = pool.submit(make, 0)
+    with ThreadPoolExecutor(max_workers=cutters, thread_name_prefix="crops") as pool:
+        coming = deque(pool.submit(make, number) for number in range(min(cutters, len(groups))))
         for number in range(len(groups)):
-            batch = coming.result()
-            if number + 1 < len(groups):
-                coming = pool.submit(make, number + 1)
+            batch = coming.popleft().result()
+            if number + cutters < len(groups):
+                coming.append(pool.submit(make, number + cutters))
             yield batch
 
 
 def _order(album: Album, stage: Stage, rng: np.random.Generator) -> list[Sample]:
     """The epoch's pictures: each data set gives its share, every picture of it as often as any other (± 1)."""
-    total = sum(share.weight for share in stage.sources.values())
     order: list[Sample] = []
-    for name, share in stage.sources.items():
-        samples, n = album.samples[name], round(stage.crops * share.weight / total)
+    for name, n in _crops_of(stage).items():
+        samples = album.samples[name]
         picks = np.concatenate([rng.permutation(len(samples)) for _ in range(-(-n // len(samples)))])[:n]
         order.extend(samples[pick] for pick in picks)
     return [order[place] for place in rng.permutation(len(order))]
+
+
+def _crops_of(stage: Stage) -> dict[str, int]:
+    """How many crops of an epoch each data set gives."""
+    total = sum(share.weight for share in stage.sources.values())
+    return {name: round(stage.crops * share.weight / total) for name, share in stage.sources.items()}
 
 
 def _crop(album: Album, sample: Sample, recipe: Recipe, stage: Stage, rng: np.random.Generator) -> Crop:

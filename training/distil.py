@@ -8,7 +8,7 @@ something, its distribution of box edges too. Hinton, Vinyals, Dean, "Distilling
 Forgetting", ICCV 2017.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,13 +56,16 @@ class Teacher:
         return Answers(ours, raw["boxes"].float())
 
 
-def distillation(preds: dict[str, Any], answers: Answers, asked: Tensor) -> tuple[Tensor, Tensor]:
+def distillation(
+    preds: dict[str, Any], answers: Answers, asked: Tensor, over_all: Callable[[Tensor], Tensor] = lambda part: part
+) -> tuple[Tensor, Tensor]:
     """Loss of class scores and of box edges against the teacher's answers, both 0 where the two agree.
 
     Args:
         preds: the network's raw head, logits: `scores` (batch, classes, anchors), `boxes` (batch, 4 × bins, anchors).
         answers: the teacher's.
         asked: bool (batch, classes, anchors), what the teacher answers for.
+        over_all: makes a sum over this part of a batch one over the whole, where it is shared out.
 
     Returns:
         Scalars: cross entropy of scores over the sum of the teacher's, and of edges over the anchors where it saw
@@ -70,7 +73,7 @@ def distillation(preds: dict[str, Any], answers: Answers, asked: Tensor) -> tupl
     """
     taught = asked.to(answers.score.dtype)
     wanted = answers.score * taught
-    total = wanted.sum().clamp(min=1)
+    total = over_all(wanted.sum()).clamp(min=1)
     score = _divergence(preds["scores"].float(), answers.score, taught).sum() / total
     weight = wanted.amax(dim=1)
     weight = torch.where(weight > SEEN, weight, torch.zeros_like(weight))
@@ -80,7 +83,7 @@ def distillation(preds: dict[str, Any], answers: Answers, asked: Tensor) -> tupl
     )
     likely = theirs.softmax(dim=1)
     apart = cross_entropy(ours, likely, reduction="none") + (likely * theirs.log_softmax(dim=1)).sum(dim=1)
-    edges = (apart.mean(dim=1) * weight).sum() / weight.sum().clamp(min=1)
+    edges = (apart.mean(dim=1) * weight).sum() / over_all(weight.sum()).clamp(min=1)
     return score, edges
 
 

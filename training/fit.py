@@ -1,7 +1,6 @@
 """The training run: stages of epochs, a checkpoint after each, resumed where it was killed."""
 
 import csv
-import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,36 +12,59 @@ import torch
 from torch import Tensor, nn
 
 from training.average import RunningAverage
-from training.batches import Album, Batch, epoch_batches
+from training.batches import Album, Batch, epoch_batches, smallest_batch
+from training.checkpoint import (
+    CHECKPOINT,
+    fingerprint,
+    load_checkpoint,
+    may_resume,
+    stages_begun,
+    write_checkpoint,
+)
 from training.distil import Teacher
 from training.errors import RunError
 from training.loss import Family, LabelledClassLoss
-from training.machine import Machine, look_around
+from training.machine import Hardware, Machine, gpus, look_around
 from training.network import keep_norms, network_of, start_from
+from training.ranks import Ranks, share, together
 from training.recipe import Recipe, Stage
 from training.sources.samples import Sample
 
 __all__ = ["CHECKPOINT", "LOG", "Run", "fit", "load_checkpoint", "may_resume"]
 
-CHECKPOINT = "last.pt"
 LOG = "log.csv"
 MAX_GRADIENT = 10.0
+LOSSES = ("box", "class", "distribution")
 Progress = Callable[[int, int], None]
 EpochLog = Callable[[int, Mapping[str, object]], None]
+Row = Mapping[str, object]
 
 
 @dataclass(slots=True)
 class Run:
-    """A run under way: what a checkpoint holds."""
+    """A run under way: what a checkpoint holds, and what computes it."""
 
     recipe: Recipe
     machine: Machine
+    ranks: Ranks
     network: nn.Module
     optimizer: torch.optim.Optimizer
     average: RunningAverage
+    scaler: torch.amp.GradScaler
     teacher: Teacher | None = None
     done: int = 0
     steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What every process of a run is told."""
+
+    recipe: Recipe
+    samples: Mapping[str, Sequence[Sample]]
+    base: Path
+    out: Path
+    hardware: Hardware
 
 
 def fit(
@@ -52,8 +74,11 @@ def fit(
     out: Path,
     progress: Progress | None = None,
     log: EpochLog | None = None,
+    hardware: Hardware | None = None,
 ) -> Path:
     """Teach the recipe's network, from `base` or from the checkpoint in `out`; returns the path of the checkpoint.
+
+    Where there are several GPUs, as many processes teach together; the crops are the same for any number.
 
     Args:
         recipe: what to do.
@@ -62,53 +87,63 @@ def fit(
         out: the run's folder: checkpoint and log.
         progress: called after every epoch with epochs done and in all.
         log: called after every epoch with its number, from 0, and its row of the log.
+        hardware: what to compute on; by default what is there.
 
     Raises:
-        RunError: when the checkpoint in `out` was made by another recipe.
+        RunError: when the checkpoint in `out` was made by another recipe, the losses are no numbers any more, or the
+            checkpoint cannot be written. The last checkpoint is as it was.
+        SourceError: when a picture cannot be read.
     """
     out.mkdir(parents=True, exist_ok=True)
-    run = _start(recipe, base)
-    _resume(run, out / CHECKPOINT)
-    album = Album(samples)
-    schedule = [(index, epoch) for index, stage in enumerate(recipe.stages) for epoch in range(stage.epochs)]
-    loss = LabelledClassLoss(run.network, teaching=recipe.teacher)
-    for index, epoch in schedule[run.done :]:
-        row = _epoch(run, album, loss, index, epoch)
-        run.done += 1
-        _save(run, out / CHECKPOINT)
+    total = sum(stage.epochs for stage in recipe.stages)
+
+    def hear(said: tuple[int, Row]) -> None:
+        done, row = said
         _log(out / LOG, row)
         if log is not None:
-            log(run.done - 1, row)
+            log(done - 1, row)
         if progress is not None:
-            progress(run.done, len(schedule))
+            progress(done, total)
+
+    order = _Order(recipe, samples, base, out, hardware or Hardware())
+    n, backend = _processes(order.hardware, recipe)
+    if n == 1:
+        _teach(Ranks(), hear, order)
+    else:
+        together(n, backend, _teach, (order,), hear)
     return out / CHECKPOINT
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The checkpoint's content: `average` is the state dict to ship, `recipe` the text of the recipe.
-
-    Raises:
-        RunError: when there is none or it cannot be read.
-    """
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise RunError("there is no checkpoint", where=path, remedy="Run `michisora train` first.") from error
-    except Exception as error:
-        raise RunError("the checkpoint cannot be read", where=path) from error
-    return content
+def _processes(hardware: Hardware, recipe: Recipe) -> tuple[int, str]:
+    """How many processes teach, and how they are connected. Each needs a picture of every batch."""
+    there = gpus(hardware.device)
+    wished = hardware.processes or max(1, there)
+    if there and wished > there:
+        raise RunError(f"{wished} processes need as many GPUs: there are {there}", remedy="Lower --processes.")
+    return min(wished, smallest_batch(recipe)), "nccl" if there else "gloo"
 
 
-def may_resume(recipe: Recipe, content: Mapping[str, Any]) -> bool:
-    """Whether a checkpoint's content was made by the stages that the recipe begins with."""
-    done = content["done"]
-    total = sum(stage.epochs for stage in recipe.stages)
-    return bool(done <= total and content["begun"] == _fingerprint(recipe, _stages_begun(recipe, done)))
+def _teach(ranks: Ranks, say: Callable[[tuple[int, Row]], None], order: _Order) -> None:
+    """All epochs that are left; rank 0 writes the checkpoint after each, and then says its number and its row."""
+    recipe, path = order.recipe, order.out / CHECKPOINT
+    run = _start(order, ranks)
+    _resume(run, path)
+    joined = ranks.joined(run.network)
+    album = Album(order.samples)
+    schedule = [(index, epoch) for index, stage in enumerate(recipe.stages) for epoch in range(stage.epochs)]
+    loss = LabelledClassLoss(run.network, teaching=recipe.teacher, ranks=ranks)
+    for index, epoch in schedule[run.done :]:
+        row = _epoch(run, joined, album, loss, index, epoch)
+        run.done += 1
+        if ranks.keeps_books:
+            write_checkpoint(_content(run), path)
+            say((run.done, row))
 
 
-def _start(recipe: Recipe, base: Path) -> Run:
+def _start(order: _Order, ranks: Ranks) -> Run:
+    recipe, base = order.recipe, order.base
     torch.manual_seed(recipe.seed)
-    machine = look_around()
+    machine = look_around(order.hardware, ranks.rank, ranks.n)
     network = network_of(recipe)
     start_from(network, base, recipe.base_classes)
     network = network.to(machine.device, memory_format=torch.channels_last)
@@ -118,7 +153,8 @@ def _start(recipe: Recipe, base: Path) -> Run:
     teacher = None
     if recipe.teacher is not None:
         teacher = Teacher(recipe.architecture, base, recipe.base_classes, machine.device)
-    return Run(recipe, machine, network, _optimizer(network, recipe), RunningAverage(network, recipe.average), teacher)
+    average = RunningAverage(network, recipe.average)
+    return Run(recipe, machine, ranks, network, _optimizer(network, recipe), average, machine.scaler, teacher)
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -131,7 +167,9 @@ def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.stages[0].rate, betas=(0.9, 0.999))
 
 
-def _epoch(run: Run, album: Album, loss: LabelledClassLoss, index: int, epoch: int) -> dict[str, object]:
+def _epoch(
+    run: Run, joined: nn.Module, album: Album, loss: LabelledClassLoss, index: int, epoch: int
+) -> dict[str, object]:
     stage = run.recipe.stages[index]
     per_epoch = math.ceil(stage.crops / run.recipe.batch)
     loss.families = [
@@ -139,14 +177,17 @@ def _epoch(run: Run, album: Album, loss: LabelledClassLoss, index: int, epoch: i
         for whole, kinds in stage.kinds.items()
     ]
     began, seen, sums = time.perf_counter(), 0, torch.zeros(3)
-    for number, batch in enumerate(epoch_batches(album, run.recipe, index, epoch)):
+    for number, batch in enumerate(epoch_batches(album, run.recipe, index, epoch, run.machine.cutters)):
         rate = _rate(stage, (epoch * per_epoch + number) / (stage.epochs * per_epoch))
-        sums += _step(run, loss, batch, rate) * len(batch.pictures)
+        losses = _step(run, joined, loss, share(batch, run.ranks), rate)
+        if not losses.isfinite().all():
+            raise _diverged(run, stage, epoch, losses)
+        sums += losses * len(batch.pictures)
         seen += len(batch.pictures)
     seconds = time.perf_counter() - began
-    losses = dict(zip(("box", "class", "distribution"), (round(float(one), 4) for one in sums / seen), strict=True))
+    means = dict(zip(LOSSES, (round(float(one), 4) for one in sums / seen), strict=True))
     where = {"stage": stage.name, "epoch": epoch + 1, "steps": run.steps, "rate": f"{rate:.3g}"}
-    return {**where, **losses, "seconds": round(seconds, 1), "seconds_a_crop": round(seconds / seen, 4)}
+    return {**where, **means, "seconds": round(seconds, 1), "seconds_a_crop": round(seconds / seen, 4)}
 
 
 def _rate(stage: Stage, part: float) -> float:
@@ -154,8 +195,11 @@ def _rate(stage: Stage, part: float) -> float:
     return stage.final_rate + (stage.rate - stage.final_rate) * (1 + math.cos(math.pi * min(part, 1))) / 2
 
 
-def _step(run: Run, loss: LabelledClassLoss, batch: Batch, rate: float) -> Tensor:
-    """One step of the optimizer; returns the three losses a picture."""
+def _step(run: Run, joined: nn.Module, loss: LabelledClassLoss, batch: Batch, rate: float) -> Tensor:
+    """One step of the optimizer; returns the three losses a picture of the whole batch.
+
+    Where they, or the gradient in full precision, are no numbers, no step is made and the losses returned are none.
+    """
     warm = min(1.0, (run.steps + 1) / run.recipe.warm_up_steps)
     for group in run.optimizer.param_groups:
         group["lr"] = rate * warm
@@ -168,42 +212,45 @@ def _step(run: Run, loss: LabelledClassLoss, batch: Batch, rate: float) -> Tenso
         "ignored": torch.from_numpy(batch.ignored),
     }
     with run.machine.autocast:
-        raw = run.network(pictures)
+        raw = joined(pictures)
         if run.teacher is not None:
             target["answers"] = run.teacher.answers(pictures)
     total, log = loss({name: _float(one) for name, one in raw.items()}, target)
+    losses = torch.stack([one.cpu() for one in log.values()])
+    if not losses.isfinite().all():
+        return losses
     run.optimizer.zero_grad(set_to_none=True)
-    total.sum().backward()
-    nn.utils.clip_grad_norm_(run.network.parameters(), MAX_GRADIENT)
-    run.optimizer.step()
+    run.scaler.scale(total.sum()).backward()
+    run.scaler.unscale_(run.optimizer)
+    length = nn.utils.clip_grad_norm_(run.network.parameters(), MAX_GRADIENT)
+    # In float16 some steps overflow: the scaler leaves those out and scales less.
+    if not (run.scaler.is_enabled() or length.isfinite()):
+        return losses.fill_(float("nan"))
+    run.scaler.step(run.optimizer)
+    run.scaler.update()
     run.steps += 1
-    run.average.update(run.network)
-    return torch.stack([one.cpu() for one in log.values()])
+    if run.ranks.keeps_books:
+        run.average.update(run.network)
+    return losses
 
 
 def _float(raw: Any) -> Any:
     return [one.float() for one in raw] if isinstance(raw, list) else raw.float()
 
 
-def _fingerprint(recipe: Recipe, stages: int) -> str:
-    """What the first `stages` stages of a recipe amount to: stages still to come may change between two starts.
-
-    What is left at its default does not count, so that a checkpoint outlives a new field of the recipe.
-    """
-    part = recipe.model_copy(update={"stages": recipe.stages[:stages]})
-    return hashlib.sha256(part.model_dump_json(exclude={"card"}, exclude_defaults=True).encode()).hexdigest()
-
-
-def _stages_begun(recipe: Recipe, done: int) -> int:
-    begun, epochs = 0, 0
-    while epochs < done:
-        epochs += recipe.stages[begun].epochs
-        begun += 1
-    return begun
+def _diverged(run: Run, stage: Stage, epoch: int, losses: Tensor) -> RunError:
+    said = ", ".join(f"{name} {float(one):.3g}" for name, one in zip(LOSSES, losses, strict=True))
+    what = f"the losses are no numbers any more in stage {stage.name}, epoch {epoch + 1}, step {run.steps + 1} ({said})"
+    tries = [f"a lower rate for stage {stage.name} (it is {stage.rate:g})", "more warm_up_steps"]
+    if run.machine.precision is not torch.float32:
+        tries.insert(0, "--precision f32")
+    kept = f"The checkpoint of epoch {run.done} is as it was. " if run.done else ""
+    return RunError(what, remedy=f"{kept}Try {', '.join(tries[:-1])}, or {tries[-1]}.")
 
 
-def _save(run: Run, path: Path) -> None:
-    content = {
+def _content(run: Run) -> dict[str, Any]:
+    scaler = {"scaler": run.scaler.state_dict()} if run.scaler.is_enabled() else {}
+    return {
         "network": run.network.state_dict(),
         "average": run.average.state,
         "average_steps": run.average.steps,
@@ -211,13 +258,11 @@ def _save(run: Run, path: Path) -> None:
         "done": run.done,
         "steps": run.steps,
         "recipe": run.recipe.model_dump_json(exclude={"card"}),
-        "begun": _fingerprint(run.recipe, _stages_begun(run.recipe, run.done)),
+        "begun": fingerprint(run.recipe, stages_begun(run.recipe, run.done)),
         "machine": run.machine.name,
         "precision": str(run.machine.precision).removeprefix("torch."),
+        **scaler,
     }
-    part = path.with_suffix(".part")
-    torch.save(content, part)
-    part.replace(path)
 
 
 def _resume(run: Run, path: Path) -> None:
@@ -225,18 +270,26 @@ def _resume(run: Run, path: Path) -> None:
         return
     content = load_checkpoint(path)
     if not may_resume(run.recipe, content):
+        whose = Recipe.model_validate_json(content["recipe"]).task
+        other = "another recipe" if whose == run.recipe.task else f"another recipe, of {whose}"
         remedy = "Name another --out folder, or restore the recipe it was begun with."
-        raise RunError("the checkpoint here was made by another recipe", where=path, remedy=remedy)
+        raise RunError(f"the checkpoint here was made by {other}", where=path, remedy=remedy)
     run.network.load_state_dict(content["network"])
     run.optimizer.load_state_dict(content["optimizer"])
     run.average.state = {name: one.to(run.machine.device) for name, one in content["average"].items()}
     run.average.steps, run.done, run.steps = content["average_steps"], content["done"], content["steps"]
+    if run.scaler.is_enabled() and "scaler" in content:
+        run.scaler.load_state_dict(content["scaler"])
 
 
-def _log(path: Path, row: Mapping[str, object]) -> None:
+def _log(path: Path, row: Row) -> None:
     new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    try:
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+    except OSError as error:
+        what = f"the log cannot be written ({error.strerror or error})"
+        raise RunError(what, where=path, remedy="The checkpoint is: the same command goes on.") from error

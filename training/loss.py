@@ -15,6 +15,7 @@ with pillow_kept():
     from ultralytics.utils.tal import make_anchors
 
 from training.distil import distillation
+from training.ranks import Ranks
 from training.recipe import TeacherParams
 
 __all__ = ["Family", "LabelledClassLoss", "MaskedCrossEntropy"]
@@ -34,13 +35,15 @@ class MaskedCrossEntropy(nn.Module):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.taught: Tensor | None = None
+        self.there = torch.zeros(())
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Loss (batch, anchors, classes) of `logits` against `target`, both of that shape.
 
         `taught`, set before and of a shape that spreads to that one, says what each picture may teach; what is there
-        is taught wherever it is.
+        is taught wherever it is. `there` is the sum of what is there, by which the losses are divided.
         """
+        self.there = target.sum()
         loss = binary_cross_entropy_with_logits(logits, target, reduction="none")
         return loss if self.taught is None else loss * (self.taught | (target > 0)).to(loss.dtype)
 
@@ -59,18 +62,28 @@ class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
     nothing is said.
 
     With `teaching`, batches carry `answers` of a teacher, who speaks for the classes that a picture does not label.
+
+    Where a batch is shared out among `ranks`, each gives its part of the loss that the whole batch would have.
     """
 
     def __init__(
-        self, model: nn.Module, families: Sequence[Family] = (), teaching: TeacherParams | None = None
+        self,
+        model: nn.Module,
+        families: Sequence[Family] = (),
+        teaching: TeacherParams | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         super().__init__(model)
         self.bce = MaskedCrossEntropy()
         self.families = families
         self.teaching = teaching
+        self.ranks = ranks or Ranks()
 
     def loss(self, preds: dict[str, Any], batch: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The three losses (box, class, distribution) times the batch size, and the same for the log."""
+        """The three losses (box, class, distribution) times the size of the whole batch, and the same for the log.
+
+        Averaged over ranks, the gradient of the former is that of the whole batch.
+        """
         labelled = torch.as_tensor(batch["labelled"], device=self.device)
         points, strides = make_anchors(preds["feats"], self.stride, 0.5)
         height, width = (side * float(self.stride[0]) for side in preds["feats"][0].shape[2:])
@@ -84,14 +97,18 @@ class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
         if silent.any():
             silent &= ~_covered(anchors, boxes, len(labelled))
         self.bce.taught = taught & ~silent[..., None]
+        size = self.ranks.sum(torch.tensor(float(len(labelled)), device=self.device))
         total, log = super().loss(preds, batch)
+        # Divided by what is there on this part; the whole has more.
+        part = total / len(labelled) * self.bce.there.clamp(min=1) / self.ranks.sum(self.bce.there).clamp(min=1)
         if self.teaching is not None:
             asked = ~labelled[:, :, None] & ~silent[:, None, :]
-            score, edges = distillation(preds, batch["answers"], asked)
-            said = torch.stack([torch.zeros_like(score), self.teaching.score * score, self.teaching.edges * edges])
-            total = total + said * len(labelled)
-            log = {name: one + more for (name, one), more in zip(log.items(), said.detach(), strict=True)}
-        return total, log
+            score, edges = distillation(preds, batch["answers"], asked, self.ranks.sum)
+            part = part + torch.stack(
+                [torch.zeros_like(score), self.teaching.score * score, self.teaching.edges * edges]
+            )
+        whole = self.ranks.sum(part.detach())
+        return part * size * self.ranks.n, dict(zip(log, whole, strict=True))
 
 
 def _covered(anchors: Tensor, boxes: Tensor, n_pictures: int) -> Tensor:

@@ -1,39 +1,120 @@
 """What the machine is good at, measured or asked rather than assumed."""
 
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
-__all__ = ["Machine", "look_around"]
+from training.errors import RunError
+
+__all__ = ["Hardware", "Machine", "PrecisionWish", "gpus", "look_around"]
+
+PrecisionWish = Literal["auto", "bf16", "f16", "f32"]
+PRECISIONS = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}
+TENSOR_CORES = (7, 0)
+"""CUDA capability from which half precision is multiplied by units of its own (Volta)."""
+MOST_CUTTERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What somebody wants a run to compute on.
+
+    Attributes:
+        device: `auto`, `cpu`, `cuda` (every GPU there is) or `cuda:N`.
+        precision: what convolutions compute in; `auto` is what the hardware multiplies fastest.
+        processes: how many teach together; by default one a GPU.
+    """
+
+    device: str = "auto"
+    precision: PrecisionWish = "auto"
+    processes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where a run computes: torch's `device`, the `precision` its convolutions run in, and a `name` for the card."""
+    """Where a run computes.
+
+    Attributes:
+        device: torch's device.
+        precision: what its convolutions compute in.
+        name: for the card.
+        cutters: how many batches are cut at a time while the network is busy.
+    """
 
     device: torch.device
     precision: torch.dtype
     name: str
+    cutters: int = 1
 
     @property
     def autocast(self) -> torch.autocast:
         """The context to compute in."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision is torch.bfloat16)
+        mixed = self.precision is not torch.float32
+        return torch.autocast(self.device.type, dtype=self.precision if mixed else None, enabled=mixed)
+
+    @property
+    def scaler(self) -> torch.amp.GradScaler:
+        """Keeps small gradients from vanishing in float16; does nothing in other precisions."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.precision is torch.float16)
 
 
-def look_around() -> Machine:
-    """A GPU where there is one, else the CPU; bfloat16 only where the hardware multiplies it.
+def gpus(device: str) -> int:
+    """How many GPUs a run on that device may use.
 
-    On a CPU without such instructions bfloat16 is emulated: a training step at 512 px was measured 16 times slower.
+    Raises:
+        RunError: when there is no such device.
     """
-    if torch.cuda.is_available():
-        precision = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-        return Machine(torch.device("cuda"), precision, torch.cuda.get_device_name())
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    name = f"{_cpu_name()}, {torch.get_num_threads()} threads"
-    return Machine(torch.device("cpu"), torch.bfloat16 if fast else torch.float32, name)
+    kind, _, number = device.partition(":")
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device in ("auto", "cpu"):
+        return there if device == "auto" else 0
+    if kind != "cuda" or (number and not number.isdigit()):
+        raise RunError(f"no device is called {device}", remedy="Name auto, cpu, cuda or cuda:N with --device.")
+    if there <= int(number or 0):
+        remedy = "Name another with --device, or leave the choice to the program: --device auto."
+        raise RunError(f"there is no {device}: torch sees {there} GPUs", remedy=remedy)
+    return 1 if number else there
+
+
+def look_around(hardware: Hardware | None = None, rank: int = 0, n: int = 1) -> Machine:
+    """The machine for process `rank` of `n`: a GPU where there is one, else the CPU.
+
+    bfloat16 where the hardware multiplies it, else float16 on GPUs with units for it, else float32. On a CPU without
+    such instructions bfloat16 is emulated: a training step at 512 px was measured 16 times slower.
+
+    Raises:
+        RunError: when there is no such device.
+    """
+    wished = hardware or Hardware()
+    there = gpus(wished.device)
+    if there:
+        device = torch.device(wished.device if ":" in wished.device else f"cuda:{rank}")
+        torch.cuda.set_device(device)
+        name = torch.cuda.get_device_name(device)
+        return Machine(device, _precision(wished, device), name if n == 1 else f"{n} × {name}", _cutters(n))
+    device = torch.device("cpu")
+    threads = f"{torch.get_num_threads()} threads" if n == 1 else f"{n} × {torch.get_num_threads()} threads"
+    return Machine(device, _precision(wished, device), f"{_cpu_name()}, {threads}")
+
+
+def _precision(wished: Hardware, device: torch.device) -> torch.dtype:
+    if wished.precision != "auto":
+        return PRECISIONS[wished.precision]
+    if device.type == "cpu":
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        return torch.bfloat16 if fast else torch.float32
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float16 if torch.cuda.get_device_capability(device) >= TENSOR_CORES else torch.float32
+
+
+def _cutters(n: int) -> int:
+    """A GPU outruns one core that cuts crops."""
+    return max(1, min(MOST_CUTTERS, (os.cpu_count() or 1) // n))
 
 
 def _cpu_name() -> str:

@@ -9,6 +9,8 @@ from PIL import Image
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'michisora[train]')")
 
+from teaching import CLASSES, RECIPE, spots  # noqa: E402
+
 from models.detector import open_detector  # noqa: E402
 from training.batches import Album, epoch_batches  # noqa: E402
 from training.distil import Answers  # noqa: E402
@@ -21,47 +23,8 @@ from training.machine import look_around  # noqa: E402
 from training.network import build_network, start_from  # noqa: E402
 from training.publish import ExportRequest, publish  # noqa: E402
 from training.recipe import Recipe, TeacherParams, read_recipe  # noqa: E402
-from training.sources.catalogue import Source  # noqa: E402
-from training.sources.samples import Sets  # noqa: E402
 
-CLASSES = ("D40", "crack")
 LIGHTS = ("tone", "colour", "shadow", "blur", "noise", "jpeg")
-SOURCE = {
-    "title": "Spots",
-    "licence": "CC0-1.0",
-    "url": "https://example.org",
-    "layout": "yolo",
-    "path": "spots",
-    "classes": {"0": "D40"},
-    "labels": ["D40"],
-}
-RECIPE = {
-    "task": "spots",
-    "architecture": "yolo11n",
-    "classes": CLASSES,
-    "seed": 1,
-    "batch": 2,
-    "warm_up_steps": 1,
-    "stages": [
-        {
-            "name": n,
-            "epochs": 1,
-            "crops": 4,
-            "side_px": 64,
-            "rate": 0.001,
-            "final_rate": 0.0005,
-            "sources": {"spots": {"weight": 1}},
-        }
-        for n in ("learn", "settle")
-    ],
-    "card": {
-        "name": "spots",
-        "classes": [{"name": name, "title_en": name, "title_ja": name} for name in CLASSES],
-        "validation": ["spots"],
-        "pictures": {"D40": {"precision": 0.8, "recall": 0.5}},
-        "limits": ["finds spots alone"],
-    },
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -75,18 +38,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
-    data = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    for split in ("train", "val"):
-        for part in ("images", "labels"):
-            (data / "spots" / split / part).mkdir(parents=True)
-        for number in range(3):
-            pixels = rng.integers(60, 90, (96, 128, 3), np.uint8)
-            pixels[30:50, 40 + number : 70 + number] = 0
-            Image.fromarray(pixels).save(data / "spots" / split / "images" / f"{number}.png")
-            line = f"0 {(55 + number) / 128} {40 / 96} {30 / 128} {20 / 96}"
-            (data / "spots" / split / "labels" / f"{number}.txt").write_text(line, encoding="utf-8")
-    return Sets({"spots": Source.model_validate(SOURCE)}, data)
+    return spots(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
