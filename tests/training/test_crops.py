@@ -1,5 +1,7 @@
 """Crops show what the picture shows, at the scale asked for, with the boxes where the objects are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from training.batches import Album, epoch_batches, read_picture
-from training.crops import Window, choose_window, cut, see_boxes
+from training.crops import Crop, Window, choose_window, cut, see_boxes
 from training.recipe import CropParams, LightParams, Recipe, Share, Stage
 from training.sources.samples import Sample
 from training.weather import relight
@@ -128,3 +130,43 @@ def test_no_boxes_are_no_trouble():
     window = choose_window((300, 200), NO_BOXES, 96, CropParams(), np.random.default_rng(0))
     seen, counts = see_boxes(NO_BOXES, window, 96, CropParams())
     assert seen.shape == (0, 4) and counts.shape == (0,)
+
+
+def test_a_turned_crop_takes_its_boxes_along():
+    pixels = np.zeros((40, 40, 3), np.uint8)
+    pixels[4:10, 20:32] = 255
+    crop = Crop(pixels, np.array([[20, 4, 32, 10]], np.float32), np.zeros(1, np.int16))
+    for turned in (crop.mirrored(), *(crop.turned(quarters) for quarters in range(5))):
+        left, top, right, bottom = turned.xyxy[0].astype(int)
+        assert turned.picture[top:bottom, left:right].min() == 255
+        assert turned.picture.sum() == 255 * 3 * (right - left) * (bottom - top)
+
+
+def test_only_pictures_from_above_are_turned(tmp_path):
+    samples = {"spots": [spotted(tmp_path, "a", (40, 60, 100, 70))]}
+    wide = {}
+    for upright in (True, False):
+        crop = CropParams(scale=(0.5, 0.5), stretch=1, upright=upright)
+        batches = list(epoch_batches(Album(samples), recipe(crop=crop), 0, 0))
+        extents = np.concatenate([batch.xywh[:, 2:] for batch in batches])
+        wide[upright] = (extents[:, 0] > extents[:, 1]).mean()
+    assert wide[True] == 1
+    assert 0 < wide[False] < 1
+
+
+def test_what_came_equalised_is_not_equalised_again(tmp_path):
+    grey = np.random.default_rng(0).integers(90, 140, (80, 80, 3), np.uint8)
+    for name in ("natural", "equalised"):
+        Image.fromarray(grey).save(tmp_path / f"{name}.png")
+    made = [
+        replace(
+            spotted(tmp_path, f"box-{name}", (1, 1, 9, 9)),
+            picture=tmp_path / f"{name}.png",
+            facts={"contrast_equalised": flag},
+        )
+        for name, flag in (("natural", "0"), ("equalised", "1"))
+    ]
+    album = Album({"spots": made})
+    contrast = [float(album.picture(one, equalised=True).std()) for one in made]
+    assert contrast[0] > 1.5 * contrast[1]
+    assert contrast[1] == pytest.approx(float(grey.std()))
