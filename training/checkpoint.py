@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = [
     "fingerprint",
     "load_checkpoint",
     "may_resume",
+    "read_tensors",
     "stages_begun",
     "standing",
     "why_unreadable",
@@ -35,7 +37,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         RunError: when there is none, it cannot be read, or it holds anything but tensors, numbers and text.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_tensors(path)
     except FileNotFoundError as error:
         raise RunError("there is no checkpoint", where=path, remedy="Run `michisora train` first.") from error
     except Exception as error:
@@ -45,16 +47,24 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_tensors(path: Path) -> Any:
+    """What torch saved in a file, if it is tensors, numbers and text; else torch's own errors: `why_unreadable`."""
+    with warnings.catch_warnings():
+        # Of pickles that torch did not write: they are refused all the same.
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def why_unreadable(error: Exception) -> str:
     """Why torch could not read a file of tensors, in a few words."""
     said = str(error)
-    if "Unsupported" in said or "GLOBAL" in said:
+    if "GLOBAL" in said:
         return "it is a pickle that holds more than tensors, which could run code when it is read"
     if "central directory" in said or "PytorchStreamReader" in said or isinstance(error, EOFError):
         return "it is cut short or damaged"
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    return "it is no file of tensors"
+    return "it is no file of tensors as torch.save writes it"
 
 
 def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:

@@ -16,10 +16,11 @@ from models.pool import PooledDetector
 from models.types import BackendName, PrecisionName
 from training.errors import FetchError, RecipeError, RunError, TrainingError
 from training.evaluate import as_text, figures_of, judge_all
+from training.hardware import Hardware
 from training.judge import Judged, against, rounded
-from training.options import FILE, FOLDER, IfChanged, Job, with_job
+from training.options import FILE, FOLDER, IfChanged, Job, with_hardware, with_job
 from training.plots import write_plots
-from training.prepare import look_over
+from training.prepare import look_over, unshown
 from training.prepared import chosen, write_prepared
 from training.profile import pictures_of
 from training.promote import Request, Shelf, roll_back
@@ -102,12 +103,17 @@ def fetch(name: tuple[str, ...], max_gib: float, job: Job) -> None:
     show_default=True,
     help="What to do with a run in --out of another recipe, other pictures or another base.",
 )
+@with_hardware
 @with_job
-def train(task: str, base: Path | None, out: Path, if_changed: IfChanged, job: Job) -> None:
-    """Teach TASK's network: a checkpoint and a line of the log after every epoch."""
+def train(task: str, base: Path | None, out: Path, if_changed: IfChanged, hardware: Hardware, job: Job) -> None:
+    """Teach TASK's network: a checkpoint and a line of the log after every epoch.
+
+    Where there are several GPUs, all of them teach together; the crops are the same for any number.
+    """
     # Torch takes seconds to import and is no part of the base installation.
     with needing_train_extra():
         from training.begun import begun_with, settle  # noqa: PLC0415
+        from training.checkpoint import standing  # noqa: PLC0415
         from training.fit import fit  # noqa: PLC0415
         from training.live import live_log  # noqa: PLC0415
 
@@ -120,8 +126,14 @@ def train(task: str, base: Path | None, out: Path, if_changed: IfChanged, job: J
     former = settle(out, recipe, begun_with(samples, weights), if_changed)
     if former is not None:
         click.echo(f"the run that was here is now {former}")
-    with _bar("epochs") as progress, live_log(out) as log:
-        fit(recipe, samples, weights, out, progress, log)
+    for name in unshown(recipe, samples) if recipe.teacher is None else ():
+        click.echo(f"note: no picture that is learned from shows {name}", err=True)
+    try:
+        with _bar("epochs") as progress, live_log(out) as log:
+            fit(recipe, samples, weights, out, progress, log, hardware)
+    except KeyboardInterrupt:
+        click.echo(f"{out}: {standing(out, recipe)}", err=True)
+        raise
 
 
 @click.command()

@@ -23,8 +23,9 @@ from training.checkpoint import (
 )
 from training.distil import Teacher
 from training.errors import RunError
+from training.hardware import Hardware
 from training.loss import Family, LabelledClassLoss
-from training.machine import Hardware, Machine, gpus, look_around
+from training.machine import Machine, gpus, look_around
 from training.network import keep_norms, network_of, start_from
 from training.ranks import Ranks, share, together
 from training.recipe import Recipe, Stage

@@ -4,34 +4,18 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 
 from training.errors import RunError
+from training.hardware import Hardware
 
-__all__ = ["Hardware", "Machine", "PrecisionWish", "gpus", "look_around"]
+__all__ = ["Machine", "gpus", "look_around"]
 
-PrecisionWish = Literal["auto", "bf16", "f16", "f32"]
 PRECISIONS = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}
 TENSOR_CORES = (7, 0)
 """CUDA capability from which half precision is multiplied by units of its own (Volta)."""
 MOST_CUTTERS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Hardware:
-    """What somebody wants a run to compute on.
-
-    Attributes:
-        device: `auto`, `cpu`, `cuda` (every GPU there is) or `cuda:N`.
-        precision: what convolutions compute in; `auto` is what the hardware multiplies fastest.
-        processes: how many teach together; by default one a GPU.
-    """
-
-    device: str = "auto"
-    precision: PrecisionWish = "auto"
-    processes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

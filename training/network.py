@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
-import torch
 from torch import Tensor, nn
 
 from models.backends.pillow import pillow_kept
 from models.backends.torch import cut_classes
+from training.checkpoint import read_tensors, why_unreadable
 from training.errors import RecipeError
 from training.recipe import Recipe
 
@@ -60,10 +60,11 @@ def start_from(network: nn.Module, base: Path, classes: Sequence[Sequence[int]] 
         RecipeError: when the file is no such state dict.
     """
     try:
-        taught: dict[str, Tensor] = torch.load(base, map_location="cpu", weights_only=True)
+        taught: dict[str, Tensor] = read_tensors(base)
     except Exception as error:
-        remedy = "Name a plain state dict, as torch.save(model.state_dict(), path) writes it."
-        raise RecipeError("the base weights cannot be read", where=base, remedy=remedy) from error
+        remedy = "Name a plain state dict, as torch.save(model.state_dict(), path) or `michisora fetch` writes it."
+        what = f"the base weights cannot be read: {why_unreadable(error)}"
+        raise RecipeError(what, where=base, remedy=remedy) from error
     state = network.state_dict()
     head = f"model.{len(network.model) - 1}.cv3."
     copied = 0

@@ -4,17 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import click
 
 from training.errors import RecipeError
+from training.hardware import Hardware, PrecisionWish
 from training.params import PARAMS, TrainingParams, read_params
 from training.recipe import CardPart, Recipe, read_recipe
 from training.sources.catalogue import read_catalogue, read_mirror
 from training.sources.samples import Sets
 
-__all__ = ["FILE", "FOLDER", "IfChanged", "Job", "with_job"]
+__all__ = ["FILE", "FOLDER", "IfChanged", "Job", "with_hardware", "with_job"]
 
 IfChanged = Literal["refuse", "anew"]
 """What to do with a run that was begun otherwise than it would be now."""
@@ -45,6 +46,19 @@ class Job:
         if part is None:
             raise RecipeError("the recipe has no section `card`", remedy="See training.road in params.yaml.")
         return part
+
+
+def with_hardware(verb: Callable[..., None]) -> Callable[..., None]:
+    """Options that say what to compute on; the verb gets them as one argument, `hardware`."""
+
+    @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda (all GPUs) or cuda:N.")
+    @click.option("--precision", type=click.Choice(get_args(PrecisionWish)), default="auto", show_default=True)
+    @click.option("--processes", type=click.IntRange(1), default=None, help="How many teach together; one a GPU.")
+    @wraps(verb)
+    def with_one_argument(device: str, precision: PrecisionWish, processes: int | None, **others: Any) -> None:
+        verb(hardware=Hardware(device, precision, processes), **others)
+
+    return with_one_argument
 
 
 def with_job(verb: Callable[..., None]) -> Callable[..., None]:

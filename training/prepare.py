@@ -14,7 +14,7 @@ from training.sources.licences import why_not
 from training.sources.places import unplaced
 from training.sources.samples import Sample, Sets
 
-__all__ = ["look_over", "refuse_shared_places", "summarise", "wanted"]
+__all__ = ["look_over", "refuse_shared_places", "summarise", "unshown", "wanted"]
 
 NOTES = "notes"
 
@@ -55,6 +55,12 @@ def _learned_from(recipe: Recipe) -> list[Part]:
     return list({(name, share.split): None for stage in recipe.stages for name, share in stage.sources.items()})
 
 
+def unshown(recipe: Recipe, learned: Mapping[Any, Sequence[Sample]]) -> list[str]:
+    """The classes that have no box on any picture: only a teacher could teach them."""
+    taught = {int(class_id) for one in _all(learned) for class_id in one.class_id}
+    return [name for class_id, name in enumerate(recipe.classes) if class_id not in taught]
+
+
 def refuse_shared_places(learned: Iterable[Sample], judged: Iterable[Sample]) -> None:
     """Refuse a split that has a place on both sides: a model that saw a road in training knows it in validation.
 
@@ -93,8 +99,7 @@ def _notes(
         for name, n in one["boxes"].items()
         if n == 0 and one["pictures_labelling"][name]
     ]
-    taught = {int(class_id) for one in _all(learned) for class_id in one.class_id}
-    notes += [f"no picture that is learned from shows {n}" for i, n in enumerate(recipe.classes) if i not in taught]
+    notes += [f"no picture that is learned from shows {name}" for name in unshown(recipe, learned)]
     used = {part.rpartition("/")[0]: sets.source(part.rpartition("/")[0]) for part in summary}
     notes += [
         f"{name}: its entry tells no places, so nobody can say whether its split is clean"
@@ -104,7 +109,7 @@ def _notes(
     return notes + [f"{name}: weights may not be given away: {why}" for name, why in reasons.items() if why]
 
 
-def _all(parts: Mapping[Part, Sequence[Sample]]) -> list[Sample]:
+def _all(parts: Mapping[Any, Sequence[Sample]]) -> list[Sample]:
     return [one for some in parts.values() for one in some]
 
 

@@ -10,7 +10,8 @@ from teaching import CLASSES, RECIPE, normed_together, spots  # noqa: E402
 from training.batches import Album, epoch_batches, smallest_batch  # noqa: E402
 from training.errors import RunError, SourceError  # noqa: E402
 from training.fit import fit, load_checkpoint  # noqa: E402
-from training.machine import Hardware, look_around  # noqa: E402
+from training.hardware import Hardware  # noqa: E402
+from training.machine import look_around  # noqa: E402
 from training.network import build_network  # noqa: E402
 from training.ranks import Ranks, share, together  # noqa: E402
 from training.recipe import Recipe  # noqa: E402
