@@ -26,9 +26,9 @@ PLOTS = ("precision_recall.json", "f1.json", "count_bias.json", "confusion.json"
 
 
 def call(*command: str) -> None:
-    """Run a command in the copy, with this environment's programs first."""
+    """Run a command in the copy, with this environment's programs first and the copy's own code."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(command, cwd=SCRATCH, env={**os.environ, "PATH": path}, check=True)
+    subprocess.run(command, cwd=SCRATCH, env={**os.environ, "PATH": path, "PYTHONPATH": str(SCRATCH)}, check=True)
 
 
 def copy_checkout() -> None:
