@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: demo test check format qgis-test lock clean help
+.PHONY: demo smoke test check format qgis-test lock clean help
 
 help:           ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -13,6 +13,9 @@ demo: $(VENV)/.base     ## the sample survey, from rendered frames to a ranked r
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro sample-list
 	@echo; cat data/surveys/sample/summary.txt
 	@echo "These lie in $(CURDIR)/data/surveys/sample"
+
+smoke: $(VENV)/.test    ## every model's chain (prepare, train, export, evaluate) on a little of everything, in a copy below .work
+	@$(BIN)/python scripts/smoke.py
 
 test: $(VENV)/.test check      ## lint, types, import contracts and every test
 	$(BIN)/python -m pytest
@@ -37,7 +40,7 @@ lock: $(VENV)/.test     ## write the pinned constraint files anew from what is i
 	$(BIN)/python scripts/lock.py
 
 clean:          ## remove what can be made again
-	rm -rf $(VENV) data/sample data/surveys .work
+	rm -rf $(VENV) data/sample data/surveys data/prepared data/plots .work
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Michisora needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
