@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from models.card import sha256_of
+from training.checkpoint import CHECKPOINT, load_checkpoint, may_resume
 from training.errors import RunError
-from training.fit import CHECKPOINT, load_checkpoint, may_resume
 from training.options import IfChanged
 from training.recipe import Recipe
 from training.sources.samples import Sample

@@ -148,8 +148,8 @@ def export(task: str, run: Path, out: Path, private: bool, job: Job) -> None:
     if not private:
         refuse_unshippable((name, sets.source(name)) for stage in recipe.stages for name in stage.sources)
     with needing_train_extra():
+        from training.checkpoint import CHECKPOINT, load_checkpoint  # noqa: PLC0415
         from training.export import export_onnx  # noqa: PLC0415
-        from training.fit import CHECKPOINT, load_checkpoint  # noqa: PLC0415
 
     checkpoint = run / CHECKPOINT
     content = load_checkpoint(checkpoint)
