@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, smooth_l1_loss
 
 from training.network import BASE_CLASSES, build_network, start_from
 
@@ -31,7 +31,8 @@ class Answers:
 
     Attributes:
         score: float32 (batch, classes, anchors), 0 to 1.
-        edges: float32 (batch, 4 × bins, anchors), logits of the distribution of each box edge's distance.
+        edges: float32 (batch, 4 × bins, anchors), logits of the distribution of each box edge's distance; of one bin,
+            the distance.
     """
 
     score: Tensor
@@ -82,7 +83,10 @@ def distillation(
         one.float().reshape(batch, 4, -1, anchors).transpose(1, 2) for one in (preds["boxes"], answers.edges)
     )
     likely = theirs.softmax(dim=1)
-    apart = cross_entropy(ours, likely, reduction="none") + (likely * theirs.log_softmax(dim=1)).sum(dim=1)
+    if ours.shape[1] == 1:  # a head without bins gives the distances themselves, in cells of its grid
+        apart = smooth_l1_loss(ours, theirs, reduction="none")[:, 0]
+    else:
+        apart = cross_entropy(ours, likely, reduction="none") + (likely * theirs.log_softmax(dim=1)).sum(dim=1)
     edges = (apart.mean(dim=1) * weight).sum() / over_all(weight.sum()).clamp(min=1)
     return score, edges
 

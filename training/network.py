@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from torch import Tensor, nn
 
 from models.backends.pillow import pillow_kept
-from models.backends.torch import cut_classes
+from models.backends.torch import cut_classes, drop_one_to_one
 from training.checkpoint import read_tensors, why_unreadable
 from training.errors import RecipeError
 from training.recipe import Recipe
@@ -22,7 +22,7 @@ GAINS = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5)
 
 
 def build_network(architecture: str, n_classes: int, as_wide_as: int | None = None) -> nn.Module:
-    """The untaught network, with ultralytics' gains of the three losses on it.
+    """The untaught network with its one-to-many head alone, and ultralytics' gains of the three losses on it.
 
     Args:
         architecture: ultralytics' name, as `yolo11n`.
@@ -32,6 +32,7 @@ def build_network(architecture: str, n_classes: int, as_wide_as: int | None = No
     described = {**yaml_model_load(f"{architecture}.yaml"), "nc": max(n_classes, as_wide_as or 0)}
     network: nn.Module = DetectionModel(described, verbose=False)
     cut_classes(network, n_classes)
+    drop_one_to_one(network)
     network.args = GAINS
     return network
 

@@ -18,7 +18,7 @@ from models.backends.pillow import pillow_kept
 from models.errors import BackendError
 from models.types import LoadRequest, Network, Picture, RawOutput, Runtime
 
-__all__ = ["build_network", "cut_classes", "load_torch"]
+__all__ = ["build_network", "cut_classes", "drop_one_to_one", "load_torch"]
 
 _CONSTANT_PARAMETERS = (".dfl.conv.weight",)
 """Fixed by the architecture: absent from exports that fold them away."""
@@ -83,7 +83,7 @@ def build_network(request: LoadRequest) -> Any:
             what, remedy="Correct `architecture` on the model card, or choose --backend onnx."
         ) from error
     cut_classes(network, request.n_classes)
-    network.end2end = False  # the raw one-to-many head: suppression is ours, the same for every back end
+    drop_one_to_one(network)
     network = network.eval().fuse(verbose=False)
     wanted = network.state_dict()
     absent = [name for name in wanted if name not in parameters and not name.endswith(_CONSTANT_PARAMETERS)]
@@ -113,6 +113,13 @@ def cut_classes(network: Any, n_classes: int) -> None:
     head.nc, head.no = n_classes, n_classes + 4 * head.reg_max
     network.nc, network.yaml["nc"] = n_classes, n_classes
     network.names = dict(enumerate(str(one) for one in range(n_classes)))
+
+
+def drop_one_to_one(network: Any) -> None:
+    """Leave the one-to-many head of a network that has two (YOLO26): suppression is ours, the same everywhere."""
+    head = network.model[-1]
+    if getattr(head, "one2one_cv2", None) is not None:
+        head.one2one_cv2 = head.one2one_cv3 = None
 
 
 def _width(parameters: Mapping[str, NDArray[np.float32]], request: LoadRequest) -> int:

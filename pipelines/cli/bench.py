@@ -10,10 +10,11 @@ import click
 import numpy as np
 
 from models.detector import model_folder, open_detector
+from models.timing import Interleaved, interleaved
 from models.types import BackendName
 from pipelines.bench.memory import peak_rss_mib
 from pipelines.bench.rival import Rival, agreement, one_label_an_anchor
-from pipelines.bench.speed import Interleaved, interleaved, look_at_drive, look_with_model_alone, network_pictures
+from pipelines.bench.speed import look_at_drive, look_with_model_alone, network_pictures
 from pipelines.cli.bars import progress_bar, say
 from pipelines.drive import Looking
 from pipelines.errors import SurveyError
