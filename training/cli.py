@@ -2,18 +2,17 @@
 
 import datetime
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
 import click
-from tqdm import tqdm
 
 from models.detector import WEIGHTS, open_detector
 from models.pool import PooledDetector
 from models.types import BackendName, PrecisionName
+from training.bars import bar
 from training.errors import FetchError, RecipeError, RunError, TrainingError
 from training.evaluate import as_text, figures_of, judge_all
 from training.hardware import Hardware
@@ -57,7 +56,7 @@ def prepare(task: str, out: Path | None, limit: int | None, json_path: Path | No
     if out is not None:
         most = limit or pictures_of(job.params.profile)
         some = {part: chosen(samples, most) for part, samples in parts.items()}
-        with _bar("pictures") as progress:
+        with bar("pictures") as progress:
             about = write_prepared(some, recipe.classes, job.sets, out, progress)
         click.echo(f"{out}: {sum(len(one) for one in some.values())} pictures, version {about['version']}")
 
@@ -96,6 +95,7 @@ def fetch(name: tuple[str, ...], max_gib: float, job: Job) -> None:
 @click.argument("task")
 @click.option("--base", type=FILE, default=None, help="Plain state dict to start from; by default base.ARCHITECTURE.")
 @click.option("--out", type=FOLDER, required=True, help="The run's folder; an interrupted run in it goes on.")
+@click.option("--architecture", default=None, help="Another network than the recipe's: yolo11n, yolo26n.")
 @click.option(
     "--if-changed",
     type=click.Choice(get_args(IfChanged)),
@@ -105,7 +105,15 @@ def fetch(name: tuple[str, ...], max_gib: float, job: Job) -> None:
 )
 @with_hardware
 @with_job
-def train(task: str, base: Path | None, out: Path, if_changed: IfChanged, hardware: Hardware, job: Job) -> None:
+def train(
+    task: str,
+    base: Path | None,
+    out: Path,
+    architecture: str | None,
+    if_changed: IfChanged,
+    hardware: Hardware,
+    job: Job,
+) -> None:
     """Teach TASK's network: a checkpoint and a line of the log after every epoch.
 
     Where there are several GPUs, all of them teach together; the crops are the same for any number.
@@ -118,6 +126,8 @@ def train(task: str, base: Path | None, out: Path, if_changed: IfChanged, hardwa
         from training.live import live_log  # noqa: PLC0415
 
     recipe = job.recipe(task)
+    if architecture is not None:
+        recipe = recipe.model_copy(update={"architecture": architecture})
     weights = base or job.params.base_of(recipe)
     if not weights.is_file():
         remedy = f"Run `michisora fetch {recipe.architecture}`, or name another file with --base."
@@ -129,7 +139,7 @@ def train(task: str, base: Path | None, out: Path, if_changed: IfChanged, hardwa
     for name in unshown(recipe, samples) if recipe.teacher is None else ():
         click.echo(f"note: no picture that is learned from shows {name}", err=True)
     try:
-        with _bar("epochs") as progress, live_log(out) as log:
+        with bar("epochs") as progress, live_log(out) as log:
             fit(recipe, samples, weights, out, progress, log, hardware)
     except KeyboardInterrupt:
         click.echo(f"{out}: {standing(out, recipe)}", err=True)
@@ -149,10 +159,11 @@ def export(task: str, run: Path, out: Path, private: bool, job: Job) -> None:
         refuse_unshippable((name, sets.source(name)) for stage in recipe.stages for name in stage.sources)
     with needing_train_extra():
         from training.checkpoint import CHECKPOINT, load_checkpoint  # noqa: PLC0415
-        from training.export import export_onnx  # noqa: PLC0415
+        from training.export import export_onnx, recipe_of  # noqa: PLC0415
 
     checkpoint = run / CHECKPOINT
     content = load_checkpoint(checkpoint)
+    recipe = recipe.model_copy(update={"architecture": recipe_of(checkpoint).architecture})
     request = ExportRequest(
         checkpoint=checkpoint,
         recipe=recipe,
@@ -189,7 +200,7 @@ def evaluate(task: str, dataset: tuple[str, ...], json_path: Path | None, job: J
     def look(model: Path | str) -> tuple[PooledDetector, dict[str, Judged]]:
         detector = open_detector(model, backend=how["backend"], precision=how["precision"])
         try:
-            with _bar("pictures") as progress:
+            with bar("pictures") as progress:
                 return detector, judge_all(detector, names, job.sets, how["split"], progress)
         finally:
             detector.close()
@@ -231,7 +242,7 @@ def promote(task: str, candidate: Path | None, override: str | None, job: Job, *
         return
     if candidate is None:
         raise click.UsageError("promote needs --candidate, or --rollback")
-    with _bar("pictures") as progress:
+    with bar("pictures") as progress:
         _, line = install(shelf, Request(candidate, today, override), job.card(task), job.sets, progress)
     click.echo(line)
 
@@ -251,7 +262,7 @@ def _fetched(name: str, sets: Sets, caps: Caps) -> str:
     with needing_train_extra():
         from training.fetch import fetch as bring  # noqa: PLC0415
 
-    with _bar("B") as progress:
+    with bar("B") as progress:
         got = bring(name, sets, caps, progress)
     how = {"there": "is there", "mirror": "is in the mirror and used in place", "fetched": "fetched"}[got.how]
     pins = "".join(f"; sha256 of {file} was not known, it is {digest}" for file, digest in got.unpinned.items())
@@ -266,25 +277,13 @@ def _fetched_base(name: str, job: Job) -> str:
         return f"{name} is there: {target}"
     with needing_train_extra():
         from training.bases import bring_base  # noqa: PLC0415
-    with _bar("B") as progress:
+    with bar("B") as progress:
         return f"{name} fetched: {bring_base(OFFICIAL[name], target, job.sets.mirror, progress)}"
 
 
 def _training_samples(recipe: Recipe, sets: Sets) -> dict[str, list[Sample]]:
     shares = {name: share for stage in recipe.stages for name, share in stage.sources.items()}
     return {name: sets.samples(name, share.split, recipe.classes) for name, share in shares.items()}
-
-
-@contextmanager
-def _bar(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar with rate and time left, on a terminal alone."""
-    with tqdm(unit=unit, unit_scale=unit == "B", disable=not sys.stderr.isatty()) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield progress
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -28,8 +28,15 @@ def build_network(architecture: str, n_classes: int, as_wide_as: int | None = No
         architecture: ultralytics' name, as `yolo11n`.
         n_classes: how many classes it tells.
         as_wide_as: give the class branch of the head the channels it would have for so many classes.
+
+    Raises:
+        RecipeError: when ultralytics knows no such network.
     """
-    described = {**yaml_model_load(f"{architecture}.yaml"), "nc": max(n_classes, as_wide_as or 0)}
+    try:
+        described = {**yaml_model_load(f"{architecture}.yaml"), "nc": max(n_classes, as_wide_as or 0)}
+    except OSError as error:
+        remedy = "Name one that it has, as yolo11n or yolo26n."
+        raise RecipeError(f"ultralytics has no network called {architecture}", remedy=remedy) from error
     network: nn.Module = DetectionModel(described, verbose=False)
     cut_classes(network, n_classes)
     drop_one_to_one(network)
