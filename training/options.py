@@ -34,7 +34,7 @@ class Job:
 
     def recipe(self, task: str) -> Recipe:
         """The task's recipe; one of a file is done in full, whatever the profile."""
-        return self.params.recipe(task) if self.recipe_file is None else read_recipe(str(self.recipe_file))
+        return self.params.recipe(task) if self.recipe_file is None else read_recipe(self.recipe_file)
 
     def card(self, task: str) -> CardPart:
         """What the task's recipe says for the model's card.

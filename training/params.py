@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.errors import RecipeError
 from training.profile import ProfileName, shrink
-from training.recipe import Recipe, read_recipe, recipe_from
+from training.recipe import Recipe, recipe_from
 
 __all__ = ["PARAMS", "SetsParams", "TrainingParams", "read_params"]
 
@@ -63,8 +63,6 @@ class TrainingParams(_Section):
             RecipeError: when there is none, or it says something impossible; the first fault is named.
         """
         if task not in self.training:
-            if (Path(__file__).parent / "recipes" / f"{task}.yaml").is_file():
-                return shrink(read_recipe(task), self.profile)
             near = get_close_matches(task, self.training, n=1)
             known = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(self.training) or 'none'}."
             remedy = f"{known} Name the parameters with --params, or a recipe's file with --recipe."

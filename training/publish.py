@@ -50,7 +50,7 @@ def publish(request: ExportRequest, write_weights: Callable[[Path, Path], Path])
     """
     part = request.recipe.card
     if part is None:
-        raise RecipeError("the recipe has no section `card`", remedy="Add one: see training/recipes/road.yaml.")
+        raise RecipeError("the recipe has no section `card`", remedy="Add one: see training.road in params.yaml.")
     request.out.mkdir(parents=True, exist_ok=True)
     weights = write_weights(request.checkpoint, request.out / "model.onnx")
     flat = dict.fromkeys(request.recipe.classes, UNCHOSEN)

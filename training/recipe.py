@@ -1,6 +1,5 @@
-"""The recipe: everything that decides what a training run makes, in one file that can be read and compared."""
+"""The recipe: everything that decides what a run makes, in a section of `params.yaml` or a file of its own."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal, Self
 
@@ -177,24 +176,18 @@ class Recipe(_Section):
         return [] if self.teacher is None else [self.teacher.classes[name] for name in self.classes]
 
 
-def read_recipe(name_or_path: str) -> Recipe:
-    """The recipe in a file, or the built-in one of that name.
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a file of its own.
 
     Raises:
         RecipeError: when there is none, or it says something impossible; the first fault is named.
     """
-    built_in = files("training.recipes").joinpath(f"{name_or_path}.yaml")
-    path = Path(name_or_path)
     try:
-        text = built_in.read_text(encoding="utf-8") if built_in.is_file() else path.read_text(encoding="utf-8")
+        return recipe_from(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
     except OSError as error:
-        known = sorted(one.name.removesuffix(".yaml") for one in files("training.recipes").iterdir())
-        remedy = f"Name a file, or one of {', '.join(name for name in known if not name.startswith('__'))}."
-        raise RecipeError("there is no such recipe", where=name_or_path, remedy=remedy) from error
-    try:
-        return recipe_from(yaml.safe_load(text), name_or_path)
-    except yaml.YAMLError as error:
-        raise RecipeError(str(error).splitlines()[0], where=name_or_path) from error
+        raise RecipeError("there is no such recipe", where=path, remedy="Name a recipe's file.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(str(error).splitlines()[0], where=path) from error
 
 
 def recipe_from(content: object, where: str) -> Recipe:

@@ -21,6 +21,7 @@ from training.fit import CHECKPOINT, LOG, fit, load_checkpoint  # noqa: E402
 from training.loss import Family, LabelledClassLoss, MaskedCrossEntropy  # noqa: E402
 from training.machine import look_around  # noqa: E402
 from training.network import build_network, start_from  # noqa: E402
+from training.params import read_params  # noqa: E402
 from training.publish import ExportRequest, publish  # noqa: E402
 from training.recipe import Recipe, TeacherParams, read_recipe  # noqa: E402
 
@@ -271,11 +272,11 @@ def test_bfloat16_is_used_only_where_the_hardware_has_it():
     assert machine.name
 
 
-def test_the_built_in_recipe_is_sound_and_unknown_ones_are_named():
-    recipe = read_recipe("road")
+def test_the_project_s_recipe_is_sound_and_a_missing_file_is_named(checkout, tmp_path):
+    recipe = read_params(checkout / "params.yaml").recipe("road")
     assert [one.name for one in recipe.card.classes] == list(recipe.classes)
-    with pytest.raises(RecipeError, match="road"):
-        read_recipe("raod")
+    with pytest.raises(RecipeError, match="no such recipe"):
+        read_recipe(tmp_path / "none.yaml")
 
 
 @pytest.mark.shared

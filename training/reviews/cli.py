@@ -7,7 +7,7 @@ import click
 import yaml
 from tqdm import tqdm
 
-from training.recipe import read_recipe
+from training.params import PARAMS, read_params
 from training.reviews.build import Request
 from training.reviews.build import build as make
 
@@ -29,6 +29,7 @@ def reviews() -> None:
 @click.option("--data", type=FOLDER, default=None, help="Directory of all data sets; by default the parent of --out.")
 @click.option("--licence", required=True, help="Licence of the pictures, as their owner states it.")
 @click.option("--task", default="road", show_default=True, help="Whose recipe tells the classes.")
+@click.option("--params", type=click.Path(path_type=Path), default=PARAMS, show_default=True, help="The parameters.")
 @click.option("--classes", default=None, help="The classes instead, with commas between them.")
 @click.option("--detections", type=FILE, default=None, help="The model's boxes (CSV, JSONL), where reviews name ids.")
 @click.option("--place", default=None, help="Pattern of the place in a picture's name; by default all are one place.")
@@ -40,6 +41,7 @@ def build(  # noqa: PLR0913, PLR0917 - one option each
     data: Path | None,
     licence: str,
     task: str,
+    params: Path,
     classes: str | None,
     detections: Path | None,
     place: str | None,
@@ -50,7 +52,7 @@ def build(  # noqa: PLR0913, PLR0917 - one option each
     Rejected places and pictures with nothing on them become hard negatives. What nobody reviewed is painted over and
     teaches nothing. Name the set in a recipe's sources and pass OUT/catalogue.yaml as --catalogue.
     """
-    names = tuple(one.strip() for one in classes.split(",")) if classes else read_recipe(task).classes
+    names = tuple(one.strip() for one in classes.split(",")) if classes else read_params(params).recipe(task).classes
     request = Request(
         review, pictures, out, data or out.parent, licence, names, detections=detections, place=place, context=context
     )
