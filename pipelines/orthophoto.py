@@ -86,7 +86,8 @@ class Scanned:
     """What an orthophoto shows.
 
     Attributes:
-        boxes: each object once, grid pixels, highest score first; at or above the card's thresholds.
+        boxes: each object once, grid pixels, highest score first; at or above the card's thresholds, of detection or
+            of counting.
         cells: bool (rows, columns) of `CELL_PX` grid pixels, where the ground was photographed and looked at.
         rejected: tiles that could not be read: `item`, `reason`, `detail`, `left`, `top`, `right`, `bottom` (grid px).
         n_empty: tiles without any picture, which were not looked at.
@@ -201,7 +202,7 @@ def scan(
 
 def _looked(reader: OrthoReader, tiles: list[list[int]], detector: Detector, workers: int) -> Iterator[dict[str, Any]]:
     """Shard rows, in order. Reading runs on over the rows' ends, so that writing one does not stop it."""
-    limits = np.array(detector.card.score_thresholds, np.float32)
+    limits = _limits(detector.card)
     lowest = float(limits.min())
 
     def start(tile: list[int]) -> Callable[[], dict[str, Any]]:
@@ -222,6 +223,18 @@ def _looked(reader: OrthoReader, tiles: list[list[int]], detector: Detector, wor
     ahead = 2 * detector.runtime.threads + 2
     for tile, outcome in run(tiles, start, workers=workers, ahead=ahead):
         yield _refused(tile, outcome) if isinstance(outcome, MichisoraError) else outcome
+
+
+def _limits(card: ModelCard) -> NDArray[np.float32]:
+    """The score, by class, from which a box is kept: from which it counts, or is counted, whichever is lower."""
+    thresholds = card.thresholds
+    return np.array(
+        [
+            min(score, thresholds.count.get(name, score))
+            for name, score in zip(card.class_names, card.score_thresholds, strict=True)
+        ],
+        np.float32,
+    )
 
 
 def _row(tile: Sequence[int], cells: Cells, boxes: Detections, n_seen: int) -> dict[str, Any]:

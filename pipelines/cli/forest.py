@@ -1,0 +1,58 @@
+"""`michisora forest`: from an orthophoto to a stand map."""
+
+import datetime as dt
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from geo.raster import Stated
+from models.detector import open_detector
+from models.types import BackendName
+from pipelines.cli.bars import progress_bar, say
+from pipelines.executor import READERS
+from pipelines.forest.job import ForestInput, ForestJob, run_forest
+from pipelines.forest.params import ForestParams
+
+__all__ = ["forest"]
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("ortho", type=_PATH)
+@click.option("--out", required=True, type=_PATH, help="Folder for the results.")
+@click.option("--chm", type=_PATH, help="Canopy height model: one band, metres above ground.")
+@click.option("--stands", type=_PATH, help="Forest register: polygons whose ids are kept. Else stands are delineated.")
+@click.option("--crs", help="EPSG code of an orthophoto that states none.")
+@click.option("--resolution", type=float, help="Metres per pixel of an orthophoto that has no place.")
+@click.option("--date", type=click.DateTime(["%Y-%m-%d"]), help="Day of the flight, where the file does not say it.")
+@click.option("--model", default="crown", show_default=True, help="A task, or a folder with a model card.")
+@click.option("--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True)
+@click.option("--workers", type=click.IntRange(1, 64), default=READERS, show_default=True, help="Readers of tiles.")
+@click.option("--params", type=_PATH, help="A params.yaml; its section forest.")
+def forest(  # noqa: PLR0913, PLR0917 - one argument per option
+    ortho: Path,
+    out: Path,
+    chm: Path | None,
+    stands: Path | None,
+    crs: str | None,
+    resolution: float | None,
+    date: dt.datetime | None,
+    model: str,
+    backend: BackendName,
+    workers: int,
+    params: Path | None,
+) -> None:
+    """Make a stand map from an orthophoto (a GeoTIFF, or what else GDAL reads)."""
+    knobs = ForestParams.read(params)
+    day = None if date is None else date.date().isoformat()
+    given = ForestInput(ortho, chm, stands, Stated(crs, resolution), day)
+    with open_detector(model, backend) as detector, progress_bar("looking", "tile") as looking:
+        results, published = run_forest(given, ForestJob(out, detector, knobs, workers, looking, say))
+    for line in results.lines():
+        say(line)
+    if not results.date:
+        say("the file does not say when it was flown: state it with --date YYYY-MM-DD")
+    click.echo(f"GeoPackage  {published.geopackage}")
+    click.echo(f"picture     {published.picture}")

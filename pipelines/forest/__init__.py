@@ -1,0 +1,1 @@
+"""The forest job: an orthophoto in, a stand map out."""

@@ -1,0 +1,115 @@
+"""The survey's ground as a raster of small cells: what was photographed, and what crowns cover."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import geopandas as gpd
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import CRS
+from rasterio.features import rasterize
+from rasterio.warp import Resampling, reproject
+
+from geo.raster import Grid
+from geo.raster.grid import CELL_PX
+
+__all__ = ["MESH_M", "Ground", "ground_of"]
+
+Flags = NDArray[np.bool_]
+MESH_M: Final = 20
+_SIDES_M: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
+"""Cells of these sides fill a mesh of 20 m and stands' cells of 10 m, or are as large as half of one."""
+_MOST_CELLS: Final = 30_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Cells in the plane, rows from the north; the north-west corner lies on a corner of the 20 m mesh.
+
+    Attributes:
+        crs: the plane.
+        west_m: west edge.
+        north_m: north edge.
+        cell_m: side of a cell.
+        seen: bool (rows, columns), photographed; whole meshes both ways.
+        cover: bool (rows, columns), photographed and under a crown.
+    """
+
+    crs: CRS
+    west_m: float
+    north_m: float
+    cell_m: float
+    seen: Flags
+    cover: Flags
+
+    @property
+    def transform(self) -> Affine:
+        """Cell corners to the plane."""
+        return Affine(self.cell_m, 0, self.west_m, 0, -self.cell_m, self.north_m)
+
+    @property
+    def cell_m2(self) -> float:
+        """Area of a cell."""
+        return self.cell_m**2
+
+    def blocks(self, values: NDArray[np.generic], side_m: float) -> NDArray[np.float64]:
+        """Area, m², where `values` (rows, columns) hold, in blocks of `side_m`: float64 (rows, columns) of blocks."""
+        n = round(side_m / self.cell_m)
+        rows, columns = values.shape[0] // n, values.shape[1] // n
+        counts = values.reshape(rows, n, columns, n).sum(axis=(1, 3), dtype=np.float64)
+        return np.asarray(counts * self.cell_m2, np.float64)
+
+    def place(self, x_m: NDArray[np.float64], y_m: NDArray[np.float64], side_m: float) -> tuple[NDArray[np.int64], ...]:
+        """Row and column, int64 (n,), of the block of `side_m` that each place is in; may lie outside."""
+        row = np.floor((self.north_m - y_m) / side_m).astype(np.int64)
+        return row, np.floor((x_m - self.west_m) / side_m).astype(np.int64)
+
+
+def ground_of(grid: Grid, cells: Flags, crowns: gpd.GeoDataFrame) -> Ground:
+    """The ground of a survey.
+
+    Args:
+        grid: the orthophoto's.
+        cells: from `pipelines.orthophoto.Scanned`.
+        crowns: polygons in the same plane.
+    """
+    west, south, east, north = plane_bounds(grid)
+    side = next((one for one in _SIDES_M if (east - west) * (north - south) / one**2 <= _MOST_CELLS), _SIDES_M[-1])
+    west_m, north_m = MESH_M * np.floor(west / MESH_M), MESH_M * np.ceil(north / MESH_M)
+    columns, rows = (
+        int(np.ceil(length / MESH_M)) * round(MESH_M / side) for length in (east - west_m, north_m - south)
+    )
+    transform = Affine(side, 0, west_m, 0, -side, north_m)
+    seen = _seen(grid, cells, transform, (rows, columns))
+    shapes = crowns.geometry.to_numpy()
+    cover = rasterize(shapes, seen.shape, transform=transform, dtype=np.uint8) if len(shapes) else np.zeros_like(seen)
+    return Ground(grid.ortho.plane, float(west_m), float(north_m), side, seen, (cover > 0) & seen)
+
+
+def plane_bounds(grid: Grid) -> tuple[float, float, float, float]:
+    """West, south, east, north of an orthophoto in its plane, m."""
+    width, height = grid.inside_px
+    along = np.linspace(0, 1, 21)
+    edge = np.concatenate([np.column_stack([along, 0 * along]), np.column_stack([along, 0 * along + 1])])
+    edge = np.concatenate([edge, edge[:, ::-1]]) * (width, height)
+    xy = grid.to_plane(edge)
+    (west, south), (east, north) = xy.min(axis=0), xy.max(axis=0)
+    return float(west), float(south), float(east), float(north)
+
+
+def _seen(grid: Grid, cells: Flags, transform: Affine, shape: tuple[int, int]) -> Flags:
+    place = grid.ortho.place
+    a, b, c, d, e, f = place.transform[:6]
+    wide, high = CELL_PX / grid.x_scale, CELL_PX / grid.y_scale
+    seen = np.zeros(shape, np.uint8)
+    reproject(
+        cells.astype(np.uint8),
+        seen,
+        src_transform=Affine(a * wide, b * high, c, d * wide, e * high, f),
+        src_crs=place.crs.to_wkt(),
+        dst_transform=transform,
+        dst_crs=place.plane.to_wkt(),
+        resampling=Resampling.nearest,
+    )
+    return np.asarray(seen > 0, bool)

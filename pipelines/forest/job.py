@@ -1,0 +1,205 @@
+"""The forest job: one orthophoto in, a stand map out.
+
+open → tile → detect → settle seams → heights → mesh, stands, gaps → publish
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import rasterio
+import shapely
+
+from geo.raster import GDAL_OPTIONS, HeightModel, Ortho, Stated, open_heights, open_ortho, tiled_copy
+from models.card import sha256_of
+from models.detector import Detector
+from pipelines.errors import OutputError
+from pipelines.executor import READERS
+from pipelines.files import replacing
+from pipelines.forest.crowns import crown_frame
+from pipelines.forest.delineate import delineate
+from pipelines.forest.gaps import gap_cells, gaps
+from pipelines.forest.ground import Ground, ground_of, plane_bounds
+from pipelines.forest.heights import with_heights
+from pipelines.forest.mesh import mesh20m
+from pipelines.forest.params import ForestParams
+from pipelines.forest.publish import GEOPACKAGE_NAME, Published, publish
+from pipelines.forest.register import Register, read_register
+from pipelines.forest.results import Results
+from pipelines.forest.shapes import extent_of
+from pipelines.forest.stands import COLUMNS, count_error, stand_table
+from pipelines.journal import Journal, sole_writer
+from pipelines.orthophoto import Scan, Scanned, ortho_key, plan_scan, scan, scan_lines
+from pipelines.road.job import work_folder
+
+__all__ = ["ForestInput", "ForestJob", "run_forest"]
+
+Progress = Callable[[int, int], None]
+_RECORD = "published"
+
+
+def _silent(_line: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForestInput:
+    """What is surveyed.
+
+    Attributes:
+        ortho: the orthophoto.
+        chm: canopy height model, metres above ground.
+        stands: the register's polygons; without them stands are told apart by their crowns.
+        stated: CRS and resolution of an orthophoto that lacks them.
+        date: YYYY-MM-DD of the flight, where the file does not say it.
+    """
+
+    ortho: Path
+    chm: Path | None = None
+    stands: Path | None = None
+    stated: Stated = field(default_factory=Stated)
+    date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForestJob:
+    """How a forest job is run.
+
+    Attributes:
+        out_dir: folder of the products; work in progress lies beside it.
+        detector: looks at the tiles.
+        params: the knobs.
+        workers: readers of tiles; they change the speed alone.
+        looking: called with tiles done and tiles in all.
+        tell: called with what is known before anything long begins, a sentence each.
+    """
+
+    out_dir: Path
+    detector: Detector
+    params: ForestParams
+    workers: int = READERS
+    looking: Progress | None = None
+    tell: Callable[[str], None] = _silent
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """Everything opened: the orthophoto, how it is cut, and what goes with it."""
+
+    ortho: Ortho
+    plan: Scan
+    heights: HeightModel | None
+    register: Register | None
+
+
+def run_forest(given: ForestInput, job: ForestJob) -> tuple[Results, Published]:
+    """Run the whole job; a killed one goes on where it stopped and ends with the same bytes.
+
+    Raises:
+        RasterError, CrsError, SurveyError: something given cannot be used.
+        OutputError: the results cannot be written, or would overwrite what people edited.
+    """
+    work = work_folder(job.out_dir)
+    with sole_writer(work), rasterio.Env(**GDAL_OPTIONS):
+        _refuse_edited(job.out_dir, work)
+        ready = _opened(given, job, work)
+        key = ortho_key(given.ortho, ready.plan, job.detector)
+        journal = Journal(work / "tiles", key)
+        seen = scan(ready.plan, job.detector, journal, workers=job.workers, progress=job.looking)
+        results = _assessed(given, ready, seen, job)
+        published = publish(results, ready.ortho, job.out_dir)
+        _record(work, sha256_of(published.geopackage))
+    return results, published
+
+
+def _opened(given: ForestInput, job: ForestJob, work: Path) -> _Ready:
+    """Open everything before anything long begins, so that a wrong file is refused in seconds."""
+    ortho = open_ortho(given.ortho, given.stated)
+    plan = plan_scan(ortho, job.detector.card, job.params.orthophoto)
+    heights = None if given.chm is None else open_heights(given.chm, ortho.plane, plane_bounds(plan.grid))
+    register = None if given.stands is None else read_register(given.stands, ortho.plane, frozenset(COLUMNS))
+    for line in (*ortho.lines, *scan_lines(plan), *(register.lines if register else ())):
+        job.tell(line)
+    if heights is not None:
+        tops = heights.pixel_m <= job.params.canopy.tops_pixel_m
+        job.tell(f"heights of {heights.pixel_m:g} m a pixel" + ("" if tops else ": too coarse to find tree tops in"))
+    tiled = tiled_copy(ortho, work / "cache", job.tell)
+    return _Ready(tiled, plan_scan(tiled, job.detector.card, job.params.orthophoto), heights, register)
+
+
+def _assessed(given: ForestInput, ready: _Ready, seen: Scanned, job: ForestJob) -> Results:
+    params, card, grid = job.params, job.detector.card, ready.plan.grid
+    crowns = crown_frame(seen.boxes, grid, card)
+    if ready.heights is not None:
+        crowns = with_heights(crowns, ready.heights, params.canopy)
+    ground = ground_of(grid, seen.cells, crowns[crowns["counted"]])
+    crowns = _on_ground(crowns, ground)
+    error = count_error(card, params.stands)
+    if ready.register is None:
+        stands = delineate(ground, crowns, params.stands).assign(origin="delineated")
+    else:
+        stands = ready.register.frame.assign(origin="register")
+    labels, _ = gap_cells(ground, params.gaps)
+    date = given.date or ready.ortho.date
+    return Results(
+        survey=ready.ortho.name,
+        date=date,
+        card=card,
+        gsd_m=ready.ortho.gsd_m,
+        crowns=crowns,
+        mesh=mesh20m(ground, crowns, params.mesh),
+        stands=stand_table(stands, ground, crowns, labels, error),
+        gaps=gaps(ground, params.gaps),
+        extent=_extent(ready, ground, crowns, job),
+        rejected=_rejected(seen, ready),
+        ground=ground,
+        error=error,
+        n_full=seen.n_full,
+    )
+
+
+def _on_ground(crowns: gpd.GeoDataFrame, ground: Ground) -> gpd.GeoDataFrame:
+    """Without crowns of the height model beyond what was photographed."""
+    row, column = ground.place(crowns["top_x_m"].to_numpy(), crowns["top_y_m"].to_numpy(), ground.cell_m)
+    height, width = ground.seen.shape
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    seen = np.zeros(len(crowns), bool)
+    seen[inside] = ground.seen[row[inside], column[inside]]
+    return crowns[seen | (crowns["seen_by"] != "chm").to_numpy()].reset_index(drop=True)
+
+
+def _extent(ready: _Ready, ground: Ground, crowns: gpd.GeoDataFrame, job: ForestJob) -> gpd.GeoDataFrame:
+    shape = shapely.simplify(extent_of(ground.seen, ground.transform), ground.cell_m)
+    card = job.detector.card
+    row = {
+        "survey": ready.ortho.name,
+        "area_ha": float(ground.seen.sum()) * ground.cell_m2 / 1e4,
+        "n_crowns": int(crowns["counted"].sum()),
+        "gsd_m": ready.ortho.gsd_m,
+        "model": card.name,
+        "model_sha256": card.sha256,
+    }
+    return gpd.GeoDataFrame([row], geometry=[shape], crs=ground.crs)
+
+
+def _rejected(seen: Scanned, ready: _Ready) -> gpd.GeoDataFrame:
+    table = seen.rejected
+    corners = [("left", "top"), ("right", "top"), ("right", "bottom"), ("left", "bottom")]
+    rings = np.stack([table[list(corner)].to_numpy(np.float64) for corner in corners], axis=1)
+    places = ready.plan.grid.to_plane(rings.reshape(-1, 2)).reshape(-1, 4, 2)
+    shapes = shapely.polygons(places) if len(places) else np.empty(0, object)
+    return gpd.GeoDataFrame(table[["item", "reason", "detail"]], geometry=shapes, crs=ready.ortho.plane)
+
+
+def _refuse_edited(out_dir: Path, work: Path) -> None:
+    """A stand map that people have worked on since is not overwritten."""
+    product, record = out_dir / GEOPACKAGE_NAME, work / _RECORD
+    if product.exists() and record.exists() and record.read_text() != sha256_of(product):
+        raise OutputError("the results were edited since they were written", where=product, remedy="Give another --out")
+
+
+def _record(work: Path, state: str) -> None:
+    with replacing(work / _RECORD) as temporary:
+        temporary.write_text(state)

@@ -1,0 +1,105 @@
+"""`params.yaml`, section `forest`: every knob of the forest job."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipelines.orthophoto import OrthoParams
+from pipelines.params import ParamsError, read_section
+
+__all__ = ["CanopyParams", "ForestParams", "GapParams", "MeshParams", "StandParams"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CanopyParams(_Section):
+    """How a canopy height model is read.
+
+    Attributes:
+        lowest_m: what is lower is no tree: a crown without this height is not counted.
+        tops_pixel_m: tree tops are looked for in models at least this fine; coarser ones give heights alone.
+        apart_m: two tops nearer than this are one tree.
+        smooth_m: standard deviation of the smoothing before tops are looked for.
+        smallest_m2: crowns that the height model alone shows and that are smaller are left out.
+    """
+
+    lowest_m: float = Field(2.0, gt=0)
+    tops_pixel_m: float = Field(1.0, gt=0)
+    apart_m: float = Field(1.5, gt=0)
+    smooth_m: float = Field(0.4, ge=0)
+    smallest_m2: float = Field(1.0, gt=0)
+
+
+class MeshParams(_Section):
+    """Figures of a mesh are given where at least `seen_share` of it was photographed."""
+
+    seen_share: float = Field(0.5, gt=0, le=1)
+
+
+class StandParams(_Section):
+    """How stands are told apart where no register does.
+
+    Attributes:
+        cell_m: side of the cells that stands are made of.
+        smooth_m: standard deviation of the window in which density and cover are seen.
+        smallest_ha: smaller ones join the neighbour most like them.
+        differ: neighbours that differ less are one stand; 1 is a difference of `stems_root`, `cover_pct`,
+            `diameter_m` or `height_m` alone.
+        stems_root: unit of density, in square roots of stems/ha (20 is 400 stems/ha, 23 is 529).
+        cover_pct: unit of crown cover, points.
+        diameter_m: unit of crown diameter.
+        height_m: unit of height.
+        count_sd: relative sd of a stand's count beyond chance, where the model's card states none.
+    """
+
+    cell_m: float = Field(10.0, ge=5, le=20)
+    smooth_m: float = Field(12.0, gt=0)
+    smallest_ha: float = Field(0.3, gt=0)
+    differ: float = Field(1.6, gt=0)
+    stems_root: float = Field(4.0, gt=0)
+    cover_pct: float = Field(15.0, gt=0)
+    diameter_m: float = Field(1.5, gt=0)
+    height_m: float = Field(3.0, gt=0)
+    count_sd: float = Field(0.25, ge=0)
+
+
+class GapParams(_Section):
+    """What counts as an opening in the canopy.
+
+    Attributes:
+        smallest_m2: smaller ones are left out.
+        widest_m2: larger ones are open land.
+        narrowest_m: ground between crowns that is narrower is no part of an opening.
+    """
+
+    smallest_m2: float = Field(25.0, gt=0)
+    widest_m2: float = Field(5000.0, gt=0)
+    narrowest_m: float = Field(2.0, gt=0)
+
+
+class ForestParams(_Section):
+    """The knobs of the forest job, one field a step."""
+
+    orthophoto: OrthoParams = Field(default_factory=OrthoParams)
+    canopy: CanopyParams = Field(default_factory=CanopyParams)
+    mesh: MeshParams = Field(default_factory=MeshParams)
+    stands: StandParams = Field(default_factory=StandParams)
+    gaps: GapParams = Field(default_factory=GapParams)
+
+    @classmethod
+    def read(cls, path: Path | None) -> Self:
+        """The section of a params.yaml, or the defaults where no file is named.
+
+        Raises:
+            ParamsError: the file cannot be read, or a knob is unknown or out of its bounds.
+        """
+        content = {} if path is None else read_section(path, "forest")
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise ParamsError(f"forest.{name}: {first['msg']}", where=path) from error

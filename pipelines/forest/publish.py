@@ -1,0 +1,99 @@
+"""A forest survey's results as files: GeoPackage, picture and summary."""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import shapely
+
+from geo.geopackage import Layer, write_geopackage
+from geo.raster import Ortho
+from pipelines.files import replacing
+from pipelines.forest.layers import forest_layer
+from pipelines.forest.picture import quick_look
+from pipelines.forest.results import Results
+from pipelines.journal import writing_to
+
+__all__ = ["GEOPACKAGE_NAME", "Published", "layers", "publish"]
+
+GEOPACKAGE_NAME = "forest.gpkg"
+PICTURE_NAME = "forest.png"
+SUMMARY_NAME = "summary.txt"
+_UNDATED = dt.date(1970, 1, 1)
+_DECIMALS = {"score": 3, "crown_diameter_m": 2, "crown_diameter_qm_m": 2, "area_ha": 4, "gsd_m": 4, "area_m2": 2}
+_CROWN_COLUMNS = ["uuid", "class", "score", "crown_diameter_m", "area_m2", "height_m", "height_from", "n_tops"]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where the products lie."""
+
+    geopackage: Path
+    picture: Path
+    summary: Path
+
+
+def publish(results: Results, ortho: Ortho, out_dir: Path) -> Published:
+    """Write the products, each whole or not at all, the summary last.
+
+    Raises:
+        OutputError: the folder cannot be written, or the disk is full.
+        LayerError: the GeoPackage cannot be written.
+    """
+    paths = Published(out_dir / GEOPACKAGE_NAME, out_dir / PICTURE_NAME, out_dir / SUMMARY_NAME)
+    with writing_to(out_dir):
+        out_dir.mkdir(parents=True, exist_ok=True)
+    with replacing(paths.picture) as part:
+        part.write_bytes(quick_look(results, ortho))
+    write_geopackage(paths.geopackage, layers(results), _date(results) or _UNDATED)
+    with replacing(paths.summary) as part:
+        part.write_text("\n".join([results.survey, *ortho.lines, *results.lines(), ""]), encoding="utf-8")
+    return paths
+
+
+def layers(results: Results) -> list[Layer]:
+    """The layers of the GeoPackage, those drawn on top first."""
+    date = _date(results)
+    stands = results.stands.assign(survey_date=_dates(date, len(results.stands)), model_sha256=results.card.sha256)
+    extent = results.extent.assign(survey_date=_dates(date, len(results.extent)))
+    crowns = results.crowns
+    known = [column for column in _CROWN_COLUMNS if column in crowns]
+    tail = ["seen_by", "counted", "top_x_m", "top_y_m"]
+    top_columns = ["uuid", "score", "crown_diameter_m", *(["height_m"] if "height_m" in crowns else []), "seen_by"]
+    counted = crowns[crowns["counted"]]
+    tops = gpd.GeoDataFrame(
+        counted[top_columns], geometry=_points(counted[["top_x_m", "top_y_m"]].to_numpy(np.float64)), crs=crowns.crs
+    )
+    tables = {
+        "tops": tops,
+        "crowns": crowns[[*known, *tail, "geometry"]],
+        "gaps": results.gaps,
+        "rejected": results.rejected,
+        "mesh20m": results.mesh,
+        "stands": stands,
+        "survey_extent": extent,
+    }
+    return [forest_layer(name, _rounded(table)) for name, table in tables.items()]
+
+
+def _points(xy: np.ndarray) -> np.ndarray:
+    return shapely.points(xy) if len(xy) else np.empty(0, object)
+
+
+def _rounded(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """No more digits than mean something; a register's own columns stay as they are."""
+    mine = [c for c in frame.select_dtypes("float64") if c in _DECIMALS or c.endswith(("_m", "_ha", "_pct", "_m2"))]
+    own = [column for column in mine if not str(column).startswith("reg_")]
+    return frame.assign(**{column: frame[column].round(_DECIMALS.get(str(column), 1)) for column in own})
+
+
+def _dates(date: dt.date | None, n: int) -> "pd.Series[dt.date]":
+    return pd.Series([date] * n, dtype=pd.ArrowDtype(pa.date32()))
+
+
+def _date(results: Results) -> dt.date | None:
+    return dt.date.fromisoformat(results.date) if results.date else None

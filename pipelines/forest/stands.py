@@ -1,0 +1,155 @@
+"""What stands are like: density with an interval, cover, sizes, heights, gaps."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from affine import Affine
+from rasterio.features import rasterize
+
+from models.card import ModelCard
+from pipelines.forest.ground import Ground
+from pipelines.forest.params import StandParams
+
+__all__ = ["COLUMNS", "CountError", "count_error", "stand_table"]
+
+_Z90: Final = 1.645
+_NONE_FOUND: Final = 3.0
+"""Where none was counted there may be up to three: the upper limit at 95 % (Hanley and Lippman-Hand 1983)."""
+_FOREST_PCT: Final = 10.0
+"""Forest has at least this crown cover (FAO, Forest Resources Assessment 2020, terms and definitions)."""
+
+COLUMNS: Final = (
+    "stand",
+    "origin",
+    "kind",
+    "area_ha",
+    "seen_pct",
+    "n_crowns",
+    "stem_density_ha",
+    "stem_density_low_ha",
+    "stem_density_high_ha",
+    "crown_cover_pct",
+    "crown_diameter_m",
+    "crown_diameter_qm_m",
+    "height_m",
+    "height_p50_m",
+    "height_p95_m",
+    "height_max_m",
+    "gap_pct",
+    "survey_date",
+    "model_sha256",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CountError:
+    """Relative sd of a stand's count beyond chance, and where it is from: the model's card, or assumed."""
+
+    sd: float
+    source: str
+
+
+def count_error(card: ModelCard, params: StandParams) -> CountError:
+    """What the card says of counts, plot by plot: its first metric with `count_sd`; else what `params` assumes."""
+    for name, entry in sorted(card.metrics.items()):
+        if isinstance(entry, dict) and isinstance(entry.get("count_sd"), int | float):
+            return CountError(float(entry["count_sd"]), f"model card, {name}")
+    return CountError(params.count_sd, "assumed: the model's card states none")
+
+
+def stand_table(
+    stands: gpd.GeoDataFrame,
+    ground: Ground,
+    crowns: gpd.GeoDataFrame,
+    gap_labels: np.ndarray,
+    error: CountError,
+) -> gpd.GeoDataFrame:
+    """The stands with their figures; nulls where nothing of a stand was photographed.
+
+    Args:
+        stands: `stand`, perhaps the register's own columns, polygons; they may overlap.
+        ground: what was photographed and covered.
+        crowns: with `counted`, and `height_m` where heights are known.
+        gap_labels: int32 (rows, columns) of `ground`, above 0 in an opening.
+        error: of counts.
+
+    Returns:
+        The columns of `stands`, then those of `COLUMNS` that they lack, polygons.
+    """
+    counted = crowns[crowns["counted"]]
+    tops = shapely.points(counted[["top_x_m", "top_y_m"]].to_numpy(np.float64)) if len(counted) else np.empty(0, object)
+    shapes = stands.geometry.to_numpy()
+    which, top = shapely.STRtree(tops).query(shapes, predicate="intersects")
+    order = np.argsort(which, kind="stable")
+    members = np.split(top[order], np.searchsorted(which[order], np.arange(1, len(shapes))))
+    rows = [
+        {**_areas(shape, ground, gap_labels), **_sizes(counted.iloc[np.sort(inside)])}
+        for shape, inside in zip(shapes, members, strict=True)
+    ]
+    table = pd.DataFrame([_figures(row, error) for row in rows])
+    table = table.astype({"n_crowns": pd.Int32Dtype()}) if len(table) else table
+    own = [column for column in COLUMNS if column in table]
+    joined = pd.concat([stands.drop(columns="geometry"), table[own].set_axis(stands.index)], axis=1)
+    return gpd.GeoDataFrame(joined, geometry=shapes, crs=stands.crs)
+
+
+def _areas(shape: shapely.Geometry, ground: Ground, gap_labels: np.ndarray) -> dict[str, float]:
+    """Areas of a polygon, m²: its own, photographed, covered, open."""
+    west, south, east, north = shape.bounds
+    height, width = ground.seen.shape
+    rows = [int((ground.north_m - y) // ground.cell_m) for y in (north, south)]
+    columns = [int((x - ground.west_m) // ground.cell_m) for x in (west, east)]
+    part = slice(max(0, rows[0]), min(height, rows[1] + 1)), slice(max(0, columns[0]), min(width, columns[1] + 1))
+    areas = {"area": float(shape.area), "seen": 0.0, "covered": 0.0, "open": 0.0}
+    if part[0].start >= part[0].stop or part[1].start >= part[1].stop:
+        return areas
+    side = ground.cell_m
+    corner = Affine(side, 0, ground.west_m + side * part[1].start, 0, -side, ground.north_m - side * part[0].start)
+    size = part[0].stop - part[0].start, part[1].stop - part[1].start
+    inside = (rasterize([shape], size, transform=corner, dtype=np.uint8) > 0) & ground.seen[part]
+    sums = [inside, inside & ground.cover[part], inside & (gap_labels[part] > 0)]
+    seen, covered, opened = (float(one.sum()) * ground.cell_m2 for one in sums)
+    return {**areas, "seen": seen, "covered": covered, "open": opened}
+
+
+def _sizes(crowns: gpd.GeoDataFrame) -> dict[str, Any]:
+    diameter = crowns["crown_diameter_m"].to_numpy(np.float64)
+    sizes: dict[str, Any] = {"n_crowns": len(crowns)}
+    if len(crowns):
+        sizes |= {"crown_diameter_m": diameter.mean(), "crown_diameter_qm_m": math.sqrt((diameter**2).mean())}
+    if "height_m" not in crowns:
+        return sizes
+    heights = crowns["height_m"].dropna().to_numpy(np.float64)
+    names = ("height_m", "height_p50_m", "height_p95_m", "height_max_m")
+    if not len(heights):
+        return {**sizes, **dict.fromkeys(names, np.nan)}
+    p50, p95 = np.percentile(heights, [50, 95])
+    return {**sizes, **dict(zip(names, (heights.mean(), p50, p95, heights.max()), strict=True))}
+
+
+def _figures(row: dict[str, Any], error: CountError) -> dict[str, Any]:
+    area, seen, n = row.pop("area"), row.pop("seen"), row["n_crowns"]
+    covered, opened = row.pop("covered"), row.pop("open")
+    figures = {"area_ha": area / 1e4, "seen_pct": min(100.0, 100 * seen / area) if area else 0.0, **row}
+    names = ("stem_density_ha", "stem_density_low_ha", "stem_density_high_ha", "crown_cover_pct", "gap_pct")
+    sizes = dict.fromkeys(("crown_diameter_m", "crown_diameter_qm_m"), np.nan)
+    if seen <= 0:
+        return {"kind": None, **sizes, **figures, "n_crowns": pd.NA, **dict.fromkeys(names, np.nan)}
+    low, high = _interval(n, error.sd)
+    ha, cover = seen / 1e4, 100 * covered / seen
+    values = (n / ha, low / ha, high / ha, cover, 100 * opened / seen)
+    kind = "forest" if cover >= _FOREST_PCT else "open"
+    return {"kind": kind, **sizes, **figures, **dict(zip(names, values, strict=True))}
+
+
+def _interval(n: int, sd: float) -> tuple[float, float]:
+    """90 % interval of a count: chance and the model's own spread, log-normal."""
+    if n == 0:
+        return 0.0, _NONE_FOUND
+    spread = math.exp(_Z90 * math.sqrt(1 / n + sd**2))
+    return n / spread, n * spread
