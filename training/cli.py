@@ -2,8 +2,6 @@
 
 import datetime
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,8 +11,9 @@ from models.detector import WEIGHTS, open_detector
 from models.pool import PooledDetector
 from models.types import BackendName, PrecisionName
 from training.bars import bar
-from training.errors import FetchError, RecipeError, RunError, TrainingError
+from training.errors import FetchError, RecipeError, RunError
 from training.evaluate import as_text, figures_of, judge_all
+from training.extra import needing_train_extra
 from training.hardware import Hardware
 from training.judge import Judged, against, rounded
 from training.options import FILE, FOLDER, IfChanged, Job, with_hardware, with_job
@@ -245,16 +244,6 @@ def promote(task: str, candidate: Path | None, override: str | None, job: Job, *
     with bar("pictures") as progress:
         _, line = install(shelf, Request(candidate, today, override), job.card(task), job.sets, progress)
     click.echo(line)
-
-
-@contextmanager
-def needing_train_extra() -> Iterator[None]:
-    """Say what to install where an import needs what the base installation has not."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        remedy = "Install it with `pip install 'michisora[train]'`."
-        raise TrainingError(f"training needs {error.name}, which is not installed", remedy=remedy) from error
 
 
 def _fetched(name: str, sets: Sets, caps: Caps) -> str:

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from training.params import PARAMS, read_params
 from training.reviews.build import Request
 from training.reviews.build import build as make
+from training.reviews.proving import prove
 
 __all__ = ["reviews"]
 
@@ -20,6 +21,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.group()
 def reviews() -> None:
     """People's corrections as training data."""
+
+
+reviews.add_command(prove)
 
 
 @reviews.command()
