@@ -1,5 +1,6 @@
 """A forest whose crowns are known, as an orthophoto, and a detector that makes no mistake on it."""
 
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
 from scipy import ndimage
 
 from models.card import ModelCard, ObjectClass, Suppression, Thresholds
@@ -138,6 +140,9 @@ def write_ortho(path: Path, bands: NDArray[Any], **options: Any) -> Path:
     }
     profile = {name: value for name, value in profile.items() if value is not None}
     height, width, count = bands.shape
-    with rasterio.open(path, "w", width=width, height=height, count=count, dtype=bands.dtype, **profile) as target:
-        target.write(np.moveaxis(bands, -1, 0))
+    size = {"width": width, "height": height, "count": count, "dtype": bands.dtype}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # some are meant to have no place
+        with rasterio.open(path, "w", **size, **profile) as target:
+            target.write(np.moveaxis(bands, -1, 0))
     return path

@@ -23,7 +23,8 @@ from geo.raster.stretch import Stretch, find_stretch
 __all__ = ["Ortho", "Stated", "open_ortho"]
 
 _SAMPLES = 6
-_SAMPLE_PX = 256
+_SAMPLE_PX = (16, 256)
+"""Least and largest side of a sample; in between an eighth of the raster, so that an empty corner fills one."""
 Colour = tuple[int, int, int]
 
 
@@ -132,10 +133,12 @@ def _any_valid(source: DatasetReader, collar: Colour | None, bands: Bands) -> bo
 
 def _windows(width_px: int, height_px: int) -> Iterator[Window]:
     """Small windows on a coarse grid, the four corners of the raster among them."""
-    side = min(_SAMPLE_PX, width_px), min(_SAMPLE_PX, height_px)
+    least, largest = _SAMPLE_PX
+    length = min(largest, max(least, min(width_px, height_px) // 8))
+    side = min(length, width_px), min(length, height_px)
     columns, rows = (
-        np.unique(np.linspace(0, length - part, _SAMPLES).astype(int))
-        for length, part in zip((width_px, height_px), side, strict=True)
+        np.unique(np.linspace(0, whole - part, _SAMPLES).astype(int))
+        for whole, part in zip((width_px, height_px), side, strict=True)
     )
     for row in rows:
         for column in columns:

@@ -41,6 +41,7 @@ def delineate(ground: Ground, crowns: gpd.GeoDataFrame, params: StandParams) -> 
     )
     labels = np.zeros(inside.shape, np.int32)
     labels[inside] = regions + 1
+    labels = np.where(inside, _without_strips(labels, params.narrowest_m / 2 / side), 0).astype(np.int32)
     shapes = _smooth(labels, Affine(side, 0, ground.west_m, 0, -side, ground.north_m), ground, side)
     names = np.array([f"S{k}" for k in range(1, len(shapes) + 1)], object)
     return gpd.GeoDataFrame({"stand": names}, geometry=shapes, crs=ground.crs)
@@ -93,6 +94,33 @@ def _touching(number: NDArray[np.int64]) -> NDArray[np.int64]:
     return joined[(joined >= 0).all(axis=1)]
 
 
+def _without_strips(labels: NDArray[np.int32], half_width: float) -> NDArray[np.int32]:
+    """Regions too narrow to be stands, given to what lies nearest: smoothing makes a strip of every sharp border.
+
+    Args:
+        labels: int32 (rows, columns), 0 outside.
+        half_width: cells; a region none of whose cells is farther than this from its edge is a strip.
+    """
+    rim = np.zeros(labels.shape, bool)
+    for one, other, low, high in (
+        (labels[1:], labels[:-1], np.s_[1:], np.s_[:-1]),
+        (labels[:, 1:], labels[:, :-1], np.s_[:, 1:], np.s_[:, :-1]),
+    ):
+        apart = (one != other) & (one > 0) & (other > 0)
+        rim[low] |= apart
+        rim[high] |= apart
+    if not rim.any():
+        return labels
+    depth = ndimage.distance_transform_edt(~rim) + 1
+    numbers = np.arange(1, labels.max() + 1)
+    wide = ndimage.maximum(depth, labels, numbers) > half_width
+    if not wide.any():
+        return labels
+    kept = np.concatenate([[False], wide])[labels]
+    nearest = ndimage.distance_transform_edt(~kept, return_distances=False, return_indices=True)
+    return np.asarray(labels[tuple(nearest)], np.int32)
+
+
 def _smooth(labels: NDArray[np.int32], transform: Affine, ground: Ground, side: float) -> list[shapely.Geometry]:
     """Regions as polygons with smooth shared borders, cut to the photographed ground."""
     wide = np.pad(labels, 2)
@@ -101,7 +129,7 @@ def _smooth(labels: NDArray[np.int32], transform: Affine, ground: Ground, side: 
     a, b, c, d, e, f = transform[:6]
     outlines = areas_of(wide, Affine(a, b, c - 2 * side, d, e, f + 2 * side))
     smooth = shapely.coverage_simplify(list(outlines.values()), 1.5 * side)
-    extent = shapely.simplify(extent_of(ground.seen, ground.transform), ground.cell_m)
+    extent = extent_of(ground.seen, ground.transform)
     cut = [_polygons(shapely.intersection(shape, extent)) for shape in smooth]
     return [shape for shape in cut if not shape.is_empty]
 

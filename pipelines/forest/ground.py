@@ -5,6 +5,7 @@ from typing import Final
 
 import geopandas as gpd
 import numpy as np
+import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
@@ -89,13 +90,17 @@ def ground_of(grid: Grid, cells: Flags, crowns: gpd.GeoDataFrame) -> Ground:
 
 def plane_bounds(grid: Grid) -> tuple[float, float, float, float]:
     """West, south, east, north of an orthophoto in its plane, m."""
-    width, height = grid.inside_px
-    along = np.linspace(0, 1, 21)
-    edge = np.concatenate([np.column_stack([along, 0 * along]), np.column_stack([along, 0 * along + 1])])
-    edge = np.concatenate([edge, edge[:, ::-1]]) * (width, height)
-    xy = grid.to_plane(edge)
-    (west, south), (east, north) = xy.min(axis=0), xy.max(axis=0)
+    west, south, east, north = _footprint(grid).bounds
     return float(west), float(south), float(east), float(north)
+
+
+def _footprint(grid: Grid) -> shapely.Polygon:
+    """The orthophoto's own rectangle in the plane: its last cells reach beyond it."""
+    width, height = grid.inside_px
+    along = np.linspace(0, 1, 20, endpoint=False)
+    sides = [(along, 0 * along), (0 * along + 1, along), (1 - along, 0 * along + 1), (0 * along, 1 - along)]
+    edge = np.concatenate([np.column_stack(side) for side in sides]) * (width, height)
+    return shapely.Polygon(grid.to_plane(edge))
 
 
 def _seen(grid: Grid, cells: Flags, transform: Affine, shape: tuple[int, int]) -> Flags:
@@ -112,4 +117,5 @@ def _seen(grid: Grid, cells: Flags, transform: Affine, shape: tuple[int, int]) -
         dst_crs=place.plane.to_wkt(),
         resampling=Resampling.nearest,
     )
-    return np.asarray(seen > 0, bool)
+    inside = rasterize([_footprint(grid)], shape, transform=transform, dtype=np.uint8)
+    return np.asarray((seen > 0) & (inside > 0), bool)

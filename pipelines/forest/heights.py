@@ -10,6 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 from scipy import ndimage
+from scipy.spatial import cKDTree
 from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
@@ -147,8 +148,7 @@ def _tops(
     smooth = block.smooth
     if min(smooth.shape, default=0) < 3:
         return []
-    apart = max(1, round(params.apart_m / pixel_m))
-    tops = peak_local_max(smooth, min_distance=apart, threshold_abs=params.lowest_m, exclude_border=False)
+    tops = _highest_around(smooth, params, pixel_m)
     if not len(tops):
         return []
     numbers = _numbered(crowns, near, block)
@@ -177,13 +177,30 @@ def _tops(
     return found
 
 
+def _highest_around(smooth: NDArray[np.float32], params: CanopyParams, pixel_m: float) -> Ints:
+    """Row and column, int64 (n, 2), of the places that are the highest within a distance that grows with height."""
+    tops = np.asarray(
+        peak_local_max(smooth, min_distance=1, threshold_abs=params.lowest_m, exclude_border=False), np.int64
+    )
+    height = smooth[tops[:, 0], tops[:, 1]].astype(np.float64)
+    order = np.lexsort((tops[:, 1], tops[:, 0], -height))
+    tops, height = tops[order], height[order]
+    reach = (params.apart_m + params.apart_share * height) / pixel_m
+    tree = cKDTree(tops) if len(tops) else None
+    kept = np.ones(len(tops), bool)
+    for k, around in enumerate(tree.query_ball_point(tops, reach) if tree is not None else []):
+        if kept[k]:
+            kept[[other for other in around if other > k]] = False
+    return tops[kept]
+
+
 def _part_at(outline: shapely.Geometry, x: float, y: float, pixel_m: float) -> shapely.Geometry | None:
     """The part of an outline that holds its top, without holes, its stairs smoothed."""
     point = shapely.Point(x, y)
     parts = [part for part in shapely.get_parts(outline) if part.intersects(point)]
     if not parts:
         return None
-    smooth = shapely.simplify(shapely.Polygon(parts[0].exterior), pixel_m / 2)
+    smooth = shapely.simplify(shapely.Polygon(parts[0].exterior), 0.8 * pixel_m)
     return smooth if smooth.geom_type == "Polygon" and not smooth.is_empty else None
 
 

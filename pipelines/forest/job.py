@@ -171,7 +171,7 @@ def _on_ground(crowns: gpd.GeoDataFrame, ground: Ground) -> gpd.GeoDataFrame:
 
 
 def _extent(ready: _Ready, ground: Ground, crowns: gpd.GeoDataFrame, job: ForestJob) -> gpd.GeoDataFrame:
-    shape = shapely.simplify(extent_of(ground.seen, ground.transform), ground.cell_m)
+    shape = extent_of(ground.seen, ground.transform)
     card = job.detector.card
     row = {
         "survey": ready.ortho.name,

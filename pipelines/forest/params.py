@@ -21,14 +21,16 @@ class CanopyParams(_Section):
     Attributes:
         lowest_m: what is lower is no tree: a crown without this height is not counted.
         tops_pixel_m: tree tops are looked for in models at least this fine; coarser ones give heights alone.
-        apart_m: two tops nearer than this are one tree.
+        apart_m: a top is the highest place within this distance, and
+        apart_share: this much of its height more (Popescu and Wynne 2004: taller trees have wider crowns).
         smooth_m: standard deviation of the smoothing before tops are looked for.
         smallest_m2: crowns that the height model alone shows and that are smaller are left out.
     """
 
     lowest_m: float = Field(2.0, gt=0)
     tops_pixel_m: float = Field(1.0, gt=0)
-    apart_m: float = Field(1.5, gt=0)
+    apart_m: float = Field(0.5, gt=0)
+    apart_share: float = Field(0.06, ge=0)
     smooth_m: float = Field(0.4, ge=0)
     smallest_m2: float = Field(1.0, gt=0)
 
@@ -46,6 +48,7 @@ class StandParams(_Section):
         cell_m: side of the cells that stands are made of.
         smooth_m: standard deviation of the window in which density and cover are seen.
         smallest_ha: smaller ones join the neighbour most like them.
+        narrowest_m: narrower ones are the passage from one stand to the next, and are shared out among both.
         differ: neighbours that differ less are one stand; 1 is a difference of `stems_root`, `cover_pct`,
             `diameter_m` or `height_m` alone.
         stems_root: unit of density, in square roots of stems/ha (20 is 400 stems/ha, 23 is 529).
@@ -58,6 +61,7 @@ class StandParams(_Section):
     cell_m: float = Field(10.0, ge=5, le=20)
     smooth_m: float = Field(12.0, gt=0)
     smallest_ha: float = Field(0.3, gt=0)
+    narrowest_m: float = Field(40.0, ge=0)
     differ: float = Field(1.6, gt=0)
     stems_root: float = Field(4.0, gt=0)
     cover_pct: float = Field(15.0, gt=0)

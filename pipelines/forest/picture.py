@@ -179,20 +179,13 @@ def _bar(axes: Any, extent: labels.Extent) -> None:
         bbox=box,
         zorder=10,
     )
-    style = {"arrowstyle": "-|>,head_width=0.35,head_length=0.7", "color": _PAPER, "lw": 1.8}
+    style = {"arrowstyle": "-|>,head_width=0.35,head_length=0.7", "color": _INK, "lw": 1.8}
     ends = {"xycoords": "axes fraction", "textcoords": "axes fraction"}
-    axes.annotate("", (0.975, 0.97), (0.975, 0.9), **ends, arrowprops=style, zorder=10)
     axes.text(
-        0.975,
-        0.895,
-        "N",
-        transform=axes.transAxes,
-        ha="center",
-        va="top",
-        color=_PAPER,
+        0.975, 0.93, "N\n\n", transform=axes.transAxes, ha="center", va="center", bbox=box, color=_INK, zorder=9,
         fontproperties=_font(11),
-        zorder=10,
-    )
+    )  # fmt: skip
+    axes.annotate("", (0.975, 0.95), (0.975, 0.9), **ends, arrowprops=style, zorder=10)
 
 
 def _words(figure: Any, results: Results, height: float) -> None:

@@ -60,7 +60,8 @@ def read_register(path: Path, plane: CRS, taken: frozenset[str]) -> Register:
         raise SurveyError(f"the register cannot be read ({str(error).splitlines()[0]})", where=path) from error
     own = require_crs(crs, where=path)
     lines = [] if own.equals(plane, ignore_axis_order=True) else [f"the register is in {own.name}: it is reprojected"]
-    frame = frame.rename_geometry("geometry")
+    if frame.geometry.name != "geometry":
+        frame = frame.rename_geometry("geometry")
     id_column = next((c for name in _ID_NAMES for c in frame.columns if str(c).lower() == name), "")
     names = frame[id_column].astype(str) if id_column else (frame.index + 1).astype(str)
     good, told = _usable(frame, [str(name) for name in names])

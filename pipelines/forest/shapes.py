@@ -19,9 +19,9 @@ def areas_of(labels: NDArray[np.int32], transform: Affine) -> dict[int, shapely.
 
 
 def extent_of(seen: NDArray[np.bool_], transform: Affine) -> shapely.Geometry:
-    """The ground that was photographed, as polygons along the cells; empty where there is none."""
+    """The ground that was photographed, its ragged edges drawn straighter; empty where there is none."""
     found = areas_of(seen.astype(np.int32), transform)
-    return found.get(1, shapely.MultiPolygon())
+    return shapely.simplify(found.get(1, shapely.MultiPolygon()), 2 * transform.a)
 
 
 def _joined(parts: list[shapely.Geometry]) -> shapely.Geometry:

@@ -1,0 +1,181 @@
+"""Orthophotos as they come, and as they should not."""
+
+import os
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from foresting import plant, write_ortho
+from pyproj import CRS
+
+from geo.errors import CrsError, RasterError
+from geo.raster import Grid, OrthoReader, Stated, open_heights, open_ortho, tiled_copy
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return plant(480, 320).picture
+
+
+def _heights(path, **options):
+    profile = {"driver": "GTiff", "width": 48, "height": 32, "count": 1, "dtype": "float32", "crs": "EPSG:6677"}
+    profile |= {"transform": Affine(1, 0, -20_000, 0, -1, -30_000), **options}
+    with rasterio.open(path, "w", **profile) as target:
+        target.write(np.ones((profile["count"], 32, 48), "float32"))
+    return path
+
+
+def test_in_japan_it_is_measured_in_the_plane_zone_whatever_the_file_is_in(picture, tmp_path):
+    degree = 0.1 / 111_000
+    for name, crs, transform in (
+        ("plane", "EPSG:6677", Affine(0.1, 0, -20_000, 0, -0.1, -30_000)),
+        ("utm", "EPSG:32654", Affine(0.1, 0, 370_000, 0, -0.1, 3_950_000)),
+        ("degrees", "EPSG:6668", Affine(degree * 1.23, 0, 139.6, 0, -degree, 35.73)),
+        ("mercator", "EPSG:3857", Affine(0.123, 0, 15_540_000, 0, -0.123, 4_270_000)),
+    ):
+        path = write_ortho(tmp_path / f"{name}.tif", picture, crs=crs, transform=transform)
+        ortho = open_ortho(path)
+        assert ortho.plane.to_epsg() == 6677, name
+        assert ortho.gsd_m == pytest.approx(0.1, rel=0.01), name
+        assert "EPSG:6677" in ortho.lines[0]
+
+
+def test_elsewhere_a_true_plane_is_kept_and_mercator_is_not(picture, tmp_path):
+    utm = write_ortho(tmp_path / "utm.tif", picture, crs="EPSG:32611", transform=Affine(0.1, 0, 4.4e5, 0, -0.1, 5.5e6))
+    assert open_ortho(utm).plane.to_epsg() == 32611
+    mercator = write_ortho(
+        tmp_path / "m.tif", picture, crs="EPSG:3395", transform=Affine(0.1, 0, -5_743_476, 0, -0.1, -1_750_386)
+    )
+    assert open_ortho(mercator).plane.to_epsg() == 32722
+    assert open_ortho(mercator).gsd_m == pytest.approx(0.0963, abs=2e-4)
+
+
+@pytest.mark.parametrize("gsd_m", [0.1, 0.05, 0.2, 0.27])
+def test_grid_pixels_lie_where_the_files_do(picture, tmp_path, gsd_m):
+    grid = Grid(open_ortho(write_ortho(tmp_path / "o.tif", picture)), gsd_m)
+    corners = np.array([[0, 0], [480 * grid.x_scale, 320 * grid.y_scale]])
+    np.testing.assert_allclose(grid.to_plane(corners), [[-20_000, -30_000], [-19_952, -30_032]], atol=1e-6)
+    width, height = grid.size_px
+    assert width % 16 == height % 16 == 0
+    with OrthoReader(grid) as reader:
+        whole = reader.read(0, 0, width, height)
+        part = reader.read(64, 32, 128, 96)
+    # What is read in parts is what is read at once, but for what resampling sees beyond a part's edge.
+    apart = np.abs(whole.rgb[32:96, 64:128].astype(int) - part.rgb)[4:-4, 4:-4]
+    assert np.median(apart) == 0
+    assert whole.valid[: grid.inside_px[1], : grid.inside_px[0]].all()
+    assert not whole.valid[grid.inside_px[1] :].any()
+
+
+def test_a_blob_stays_in_its_place_when_shrunk_and_enlarged(tmp_path):
+    picture = np.full((320, 480, 3), 20, np.uint8)
+    picture[100:160, 200:300] = 250
+    path = write_ortho(tmp_path / "blob.tif", picture)
+    for gsd in (0.05, 0.07, 0.25, 0.4):
+        grid = Grid(open_ortho(path), gsd)
+        with OrthoReader(grid) as reader:
+            rows, columns = np.nonzero(reader.read(0, 0, *grid.size_px).rgb[..., 0] > 135)
+        box = np.array([[columns.min(), rows.min()], [columns.max() + 1, rows.max() + 1]], float)
+        np.testing.assert_allclose(grid.to_plane(box), [[-19_980, -30_010], [-19_970, -30_016]], atol=0.51 * gsd)
+
+
+def test_near_infrared_is_kept_apart_and_alpha_is_a_mask(picture, tmp_path):
+    extra = np.full((*picture.shape[:2], 1), 77, np.uint8)
+    four = open_ortho(
+        write_ortho(tmp_path / "nir.tif", np.dstack([picture, extra]), photometric="rgb", alpha="unspecified")
+    )
+    assert (four.bands.rgb, four.bands.alpha, four.bands.others) == ((1, 2, 3), None, (4,))
+    alpha = np.where(np.arange(480) < 240, 255, 0).astype(np.uint8) * np.ones((320, 1), np.uint8)
+    masked = open_ortho(write_ortho(tmp_path / "a.tif", np.dstack([picture, alpha]), photometric="rgb", alpha="yes"))
+    assert masked.bands.alpha == 4
+    with OrthoReader(Grid(masked, 0.1), fill=114) as reader:
+        patch = reader.read(0, 0, 480, 320)
+    assert patch.valid[:, :240].all()
+    assert not patch.valid[:, 240:].any()
+    assert (patch.rgb[:, 240:] == 114).all()
+
+
+def test_sixteen_bits_are_stretched_robustly_and_it_is_said(picture, tmp_path):
+    wide = picture.astype(np.uint16) * 40 + 200
+    wide[5, 5] = 65_535  # a glint
+    ortho = open_ortho(write_ortho(tmp_path / "w.tif", wide))
+    assert any("uint16 pixels: values" in line for line in ortho.lines)
+    with OrthoReader(Grid(ortho, 0.1)) as reader:
+        seen = reader.read(0, 0, 480, 320).rgb
+    assert np.ptp(seen) > 200
+    assert np.corrcoef(seen.ravel(), picture.ravel())[0, 1] > 0.99
+
+
+def test_a_black_collar_is_outside_but_a_shadow_is_not(picture, tmp_path):
+    dark = np.vstack([picture, np.zeros((300, 480, 3), np.uint8)])
+    dark[50:56, 60:66] = 0
+    ortho = open_ortho(write_ortho(tmp_path / "dark.tif", dark))
+    assert ortho.collar == (0, 0, 0)
+    with OrthoReader(Grid(ortho, 0.1)) as reader:
+        valid = reader.read(0, 0, 480, 624).valid
+    assert valid[:318].all()
+    assert not valid[322:].any()
+
+
+def test_strips_are_copied_once_into_tiles_without_loss(tmp_path, monkeypatch):
+    picture = plant(1600, 900).picture
+    path = write_ortho(tmp_path / "strips.tif", picture, tiled=None, blockxsize=None, blockysize=None)
+    monkeypatch.setattr("geo.raster.tiled._SMALL_BYTES", 0)
+    said: list[str] = []
+    ortho = open_ortho(path)
+    copy = tiled_copy(ortho, tmp_path / "cache", said.append)
+    again = tiled_copy(ortho, tmp_path / "cache", said.append)
+    assert copy.path == again.path != path
+    assert len(said) == 1
+    with OrthoReader(Grid(ortho, 0.1)) as one, OrthoReader(Grid(copy, 0.1)) as other:
+        np.testing.assert_array_equal(one.read(0, 0, 1600, 896).rgb, other.read(0, 0, 1600, 896).rgb)
+    with rasterio.open(copy.path) as source:
+        assert source.block_shapes[0] == (512, 512)
+
+
+def test_bad_files_are_refused_with_one_line(picture, tmp_path):
+    nowhere = write_ortho(tmp_path / "nowhere.tif", picture, crs=None, transform=None)
+    with pytest.raises(CrsError, match=r"no coordinate reference system.*--crs EPSG and --resolution"):
+        open_ortho(nowhere)
+    with pytest.raises(RasterError, match="--resolution"):
+        open_ortho(nowhere, Stated("6677"))
+    sized = open_ortho(nowhere, Stated("6677", 0.1))
+    assert sized.place.free
+    assert sized.gsd_m == 0.1
+    no_crs = write_ortho(tmp_path / "no_crs.tif", picture, crs=None)
+    with pytest.raises(CrsError, match="Say it with --crs EPSG, or"):
+        open_ortho(no_crs)
+    assert open_ortho(no_crs, Stated("6677")).plane == CRS(6677)
+    with pytest.raises(CrsError, match="but --crs says"):
+        open_ortho(write_ortho(tmp_path / "p.tif", picture), Stated("6678"))
+    with pytest.raises(RasterError, match="one band, but red, green and blue"):
+        open_ortho(write_ortho(tmp_path / "one.tif", picture[..., :1]))
+    with pytest.raises(RasterError, match="nothing but nodata"):
+        open_ortho(write_ortho(tmp_path / "none.tif", np.zeros_like(picture), nodata=0))
+    with pytest.raises(RasterError, match="no such file"):
+        open_ortho(tmp_path / "absent.tif")
+    text = tmp_path / "text.tif"
+    text.write_text("no picture")
+    with pytest.raises(RasterError, match="not a raster"):
+        open_ortho(text)
+
+
+def test_a_file_that_was_cut_off_is_refused_before_it_is_read(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (900, 900, 3), np.uint8)
+    path = write_ortho(tmp_path / "whole.tif", noise)
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(RasterError, match="cut off"):
+        open_ortho(path)
+
+
+def test_height_models_that_do_not_fit_are_refused(tmp_path):
+    bounds = (-20_000.0, -30_032.0, -19_952.0, -30_000.0)
+    plane = CRS(6677)
+    assert open_heights(_heights(tmp_path / "good.tif"), plane, bounds).pixel_m == pytest.approx(1)
+    with pytest.raises(RasterError, match="does not overlap"):
+        open_heights(_heights(tmp_path / "far.tif", transform=Affine(1, 0, 0, 0, -1, 0.5)), plane, bounds)
+    with pytest.raises(RasterError, match="2 bands"):
+        open_heights(_heights(tmp_path / "two.tif", count=2), plane, bounds)
+    with pytest.raises(CrsError, match="no coordinate"):
+        open_heights(_heights(tmp_path / "lost.tif", crs=None), plane, bounds)
