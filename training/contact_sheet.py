@@ -121,7 +121,7 @@ def _caption(one: Blunder, classes: Sequence[str]) -> str:
     return f"{one.kind} {classes[one.class_id]}{said}\n{_short(one.sample.picture.stem)}"
 
 
-def _short(name: str, most: int = 27) -> str:
+def _short(name: str, most: int = 24) -> str:
     """The end of a name tells more than its beginning."""
     return name if len(name) <= most else f"…{name[1 - most :]}"
 
