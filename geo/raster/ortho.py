@@ -40,6 +40,7 @@ class Ortho:
         bands: what each band is.
         place: where it lies.
         stretch: how numbers become 8-bit colours; None where they are.
+        masked: whether the file itself says where nothing was photographed.
         collar: the colour around the picture in a file that masks nothing.
         date: YYYY-MM-DD of the flight, where the file says it, else "".
         lines: what to tell people, one sentence each.
@@ -52,6 +53,7 @@ class Ortho:
     bands: Bands
     place: Place
     stretch: Stretch | None
+    masked: bool
     collar: Colour | None
     date: str
     lines: tuple[str, ...]
@@ -93,6 +95,7 @@ def open_ortho(path: Path, stated: Stated | None = None) -> Ortho:
             bands=bands,
             place=place,
             stretch=stretch,
+            masked=not _masks_nothing(source),
             collar=collar,
             date=_date(source),
             lines=tuple(_told(source, bands, place, stretch, collar)),

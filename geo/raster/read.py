@@ -12,6 +12,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window
 
 from geo.errors import RasterError
 from geo.raster.grid import CELL_PX, Grid
@@ -98,24 +99,35 @@ class OrthoReader:
         window, wide, high = grid.window(left, top, right, bottom)
         if wide <= 0 or high <= 0:
             return Patch(rgb, valid)
-        source = self._source()
-        way = Resampling.average if grid.x_scale < 1 else Resampling.bilinear
         try:
-            mask = source.dataset_mask(window=window, out_shape=(high, wide)) > 0
-            if not mask.any():
-                return Patch(rgb, valid)
-            pixels = source.read(ortho.bands.rgb, window=window, out_shape=(3, high, wide), resampling=way)
+            pixels, mask = self._pixels(window, (high, wide))
         except RasterioError as error:
             raise BadWindow("a part of the file cannot be decoded", where=f"rows {window.row_off:.0f} ff.") from error
-        pixels = np.moveaxis(pixels, 0, -1)
-        full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
-        if ortho.collar is not None:
-            mask &= (np.abs(pixels.astype(np.float32) - ortho.collar) > _COLLAR_NOISE * full).any(axis=-1)
-        mask = _without_specks(mask)
-        part = pixels if ortho.stretch is None else ortho.stretch.apply(pixels)
-        rgb[:high, :wide][mask] = part[mask]
-        valid[:high, :wide] = mask
+        if mask is not None:
+            mask = _without_specks(mask)
+        valid[:high, :wide] = True if mask is None else mask
+        if pixels is not None:
+            part = pixels if ortho.stretch is None else ortho.stretch.apply(pixels)
+            rgb[:high, :wide] = cv2.merge(list(part))
+            if mask is not None and not mask.all():
+                rgb[~valid] = self._fill
         return Patch(rgb, valid)
+
+    def _pixels(self, window: Window, shape: tuple[int, int]) -> tuple[NDArray[Any] | None, NDArray[np.bool_] | None]:
+        """Colours (3, h, w), None where nothing is valid; and where they are, bool (h, w), None for everywhere."""
+        ortho, source = self._grid.ortho, self._source()
+        mask = None
+        if ortho.masked:
+            mask = source.dataset_mask(window=window, out_shape=shape) > 0
+            if not mask.any():
+                return None, mask
+        way = Resampling.average if self._grid.x_scale < 1 else Resampling.bilinear
+        pixels = source.read(ortho.bands.rgb, window=window, out_shape=(3, *shape), resampling=way)
+        if ortho.collar is not None:
+            full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
+            far = np.abs(pixels.astype(np.float32) - np.array(ortho.collar, np.float32)[:, None, None])
+            mask = (far > _COLLAR_NOISE * full).any(axis=0)
+        return pixels, mask
 
     def _source(self) -> Any:
         source = getattr(self._local, "source", None)
