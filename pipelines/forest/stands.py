@@ -55,11 +55,19 @@ class CountError:
 
 
 def count_error(card: ModelCard, params: StandParams) -> CountError:
-    """What the card says of counts, plot by plot: its first metric with `count_sd`; else what `params` assumes."""
+    """What the card says of counts, plot by plot: the worst mean absolute error of `stems` among its data sets.
+
+    Of a normal error the sd is √(π/2) times the mean absolute one. Without such a figure, what `params` assumes.
+    """
+    found = []
     for name, entry in sorted(card.metrics.items()):
-        if isinstance(entry, dict) and isinstance(entry.get("count_sd"), int | float):
-            return CountError(float(entry["count_sd"]), f"model card, {name}")
-    return CountError(params.count_sd, "assumed: the model's card states none")
+        stems = entry.get("stems") if isinstance(entry, dict) else None
+        mae, mean = (stems.get("ha_mae"), stems.get("ha_mean_true")) if isinstance(stems, dict) else (None, None)
+        if mae is not None and mean:
+            source = f"model card: mean absolute error {mae:.0f} of {mean:.0f} stems/ha on {name}"
+            found.append(CountError(math.sqrt(math.pi / 2) * float(mae) / float(mean), source))
+    assumed = CountError(params.count_sd, "assumed: the model's card states none")
+    return max(found, key=lambda error: error.sd, default=assumed)
 
 
 def stand_table(

@@ -31,7 +31,7 @@ from pipelines.forest.job import ForestInput, ForestJob, run_forest
 from pipelines.forest.mesh import mesh_names
 from pipelines.forest.params import CanopyParams, ForestParams, GapParams, StandParams
 from pipelines.forest.register import read_register
-from pipelines.forest.stands import COLUMNS, CountError, stand_table
+from pipelines.forest.stands import COLUMNS, CountError, count_error, stand_table
 from pipelines.orthophoto import OrthoParams
 
 sys.path.append(str(Path(__file__).parents[1] / "models"))
@@ -253,6 +253,15 @@ def test_small_stands_join_a_neighbour():
     lone = _crowns(np.array([[EAST + 50.0, NORTH - 50]]))
     stands = delineate(_ground(seen), lone, StandParams(smallest_ha=2.0, differ=0.01))
     assert len(stands) == 1
+
+
+def test_the_spread_of_counts_is_the_cards_or_said_to_be_assumed():
+    card = ExactDetector().card
+    assert "assumed" in count_error(card, StandParams()).source
+    stems = {"stems": {"ha_mae": 40.0, "ha_mean_true": 200.0}}
+    stated = count_error(card.model_copy(update={"metrics": {"command": "x", "plots": stems}}), StandParams())
+    assert stated.sd == pytest.approx(0.2507, abs=1e-4)
+    assert "40 of 200 stems/ha on plots" in stated.source
 
 
 def test_meshes_are_named_by_the_sheets_of_the_national_base_map():
