@@ -52,6 +52,9 @@ SHARD: Final = pa.schema(
 """One row per tile: its boxes in grid pixels, and bit by bit which of its cells were photographed (none: an empty
 tile). `reason` is empty for a tile that could be read; `n_seen` counts boxes before thresholds."""
 
+_COARSE: Final = 2.0
+"""Models are taught on pictures enlarged up to this: 10 cm a pixel for a model that looks at 6."""
+
 _HASHED_WHOLE: Final = 64 * 2**20
 _SAMPLE_BYTES: Final = 2**16
 
@@ -125,9 +128,9 @@ def scan_lines(plan: Scan) -> Iterator[str]:
     grid = plan.grid
     ratio = grid.ortho.gsd_m / grid.gsd_m
     yield f"{len(plan.tiles):,} tiles at {100 * grid.gsd_m:g} cm/px, {100 * _repeated(plan):.0f} % looked at twice"
-    if ratio > 1.5:
+    if ratio > _COARSE:
         yield (
-            f"warning: the orthophoto has {100 * grid.ortho.gsd_m:.1f} cm/px, the model learned at "
+            f"warning: the orthophoto has {100 * grid.ortho.gsd_m:.1f} cm/px, the model looks at "
             f"{100 * grid.gsd_m:g}: enlarged {ratio:.1f} times, it shows no more detail; small objects are missed, and "
             f"{ratio * ratio:.0f} times the pixels are looked at"
         )

@@ -97,7 +97,7 @@ def test_tiles_smaller_than_two_objects_are_refused_with_the_size_they_need(orth
 
 
 def test_the_cost_of_another_sampling_distance_is_told(ortho_path):
-    plan = plan_scan(open_ortho(ortho_path), card(gsd_m=0.05), OrthoParams())
-    assert any("enlarged 2.0 times" in line for line in scan_lines(plan))
+    plan = plan_scan(open_ortho(ortho_path), card(gsd_m=0.04), OrthoParams())
+    assert any("enlarged 2.5 times" in line for line in scan_lines(plan))
     plan = plan_scan(open_ortho(ortho_path), card(gsd_m=0.1), OrthoParams())
     assert not any("warning" in line for line in scan_lines(plan))
