@@ -80,7 +80,7 @@ class GapParams(_Section):
     """
 
     smallest_m2: float = Field(25.0, gt=0)
-    widest_m2: float = Field(5000.0, gt=0)
+    widest_m2: float = Field(1000.0, gt=0)
     narrowest_m: float = Field(2.0, gt=0)
 
 

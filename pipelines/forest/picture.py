@@ -137,10 +137,11 @@ def _thin(n: int) -> float:
 
 def _areas(axes: Any, results: Results) -> None:
     openings = results.gaps[results.gaps["kind"] == "gap"]
-    rings = [shapely.get_coordinates(part.exterior) for shape in openings.geometry for part in shapely.get_parts(shape)]
     gap = OKABE_ITO["vermilion"]
-    axes.add_collection(PolyCollection(rings, facecolors=gap, alpha=0.25, edgecolors="none", zorder=2))
-    axes.add_collection(PolyCollection(rings, facecolors="none", edgecolors=gap, linewidths=0.8, zorder=4))
+    if len(openings):  # with their holes: crowns stand in openings
+        openings.plot(ax=axes, facecolor=gap, alpha=0.25, edgecolor="none", aspect=None, zorder=2)
+        openings.boundary.plot(ax=axes, color=gap, linewidth=0.8, aspect=None, zorder=4)
+        axes.set(xlabel="", ylabel="")
     lines = [line for shape in results.stands.geometry for line in labels.polylines(shapely.boundary(shape))]
     axes.add_collection(LineCollection(lines, colors=_PAPER, linewidths=3.2, zorder=5))
     axes.add_collection(LineCollection(lines, colors=OKABE_ITO["blue"], linewidths=1.8, zorder=6))
