@@ -92,6 +92,10 @@ def test_whole_stretches_are_held_back():
     assert 20 <= len(held) <= 25 and len(kept["s"]) + len(held) == 70
     assert not {one.stretch for one in kept["s"]} & {one.stretch for one in held}
     assert hold_back({"s": samples["s"][::-1]}, 20)[1] == held[::-1]
+    both = {**samples, "t": [sample(number, f"t/{number}") for number in range(70, 90)]}
+    assert {one.stretch[0] for one in hold_back(both, 8, ["t"])[1]} == {"t"}
+    with pytest.raises(RecipeError, match="learns nothing from u"):
+        hold_back(both, 8, ["u"])
     with pytest.raises(RecipeError, match="36 of 70 labelled pictures cannot be held back"):
         hold_back(samples, 36)
 

@@ -50,6 +50,7 @@ class Plan:
         share: the part of the crops that corrections give in those.
         looks_through: see `play_back`; else all but the reviewed boxes is unknown.
         hardware: what to compute on; by default what is there.
+        of: the data sets to hold back from; by default all.
     """
 
     recipe: Recipe
@@ -60,6 +61,7 @@ class Plan:
     share: float = 0.35
     looks_through: bool = True
     hardware: Hardware | None = None
+    of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def prove(plan: Plan, sets: Sets, say: Say) -> Proof:
         raise RecipeError("the recipe has no section `card`: nothing says what to judge by")
     shares = {name: share.split for stage in plan.recipe.stages for name, share in stage.sources.items()}
     samples = {name: sets.samples(name, split, plan.recipe.classes) for name, split in shares.items()}
-    kept, held = hold_back(samples, plan.held)
+    kept, held = hold_back(samples, plan.held, plan.of)
     say(f"before: {sum(map(len, kept.values()))} pictures, {len(held)} held back")
     before = _taught(plan, plan.recipe, kept, sets, "before")
     played = _reviewed(before, held, sets, plan)
@@ -135,15 +137,19 @@ def prove(plan: Plan, sets: Sets, say: Say) -> Proof:
     return proof
 
 
-def hold_back(samples: Samples, n: int) -> tuple[dict[str, list[Sample]], list[Sample]]:
-    """What is left to learn from, and at least `n` labelled pictures that are not: whole stretches, chosen by hash.
+def hold_back(samples: Samples, n: int, of: Sequence[str] = ()) -> tuple[dict[str, list[Sample]], list[Sample]]:
+    """What is left to learn from, and about `n` labelled pictures that are not: whole stretches, chosen by hash.
 
-    Frames of one stretch look alike: a model that saw half of them has little to learn from the others' reviews.
+    Frames of one stretch look alike: a model that saw half of them has little to learn from the others' reviews. With
+    `of`, only pictures of those data sets are held back.
 
     Raises:
-        RecipeError: when more than half of the labelled pictures would be held back.
+        RecipeError: when more than half of the labelled pictures would be held back, or a set is not of the recipe.
     """
-    labelled = [one for some in samples.values() for one in some if one.labelled.any()]
+    unknown = next((name for name in of if name not in samples), None)
+    if unknown is not None:
+        raise RecipeError(f"the recipe learns nothing from {unknown}", remedy=f"It learns from {', '.join(samples)}.")
+    labelled = [one for name in of or samples for one in samples[name] if one.labelled.any()]
     if 2 * n > len(labelled):
         what = f"{n} of {len(labelled)} labelled pictures cannot be held back"
         raise RecipeError(what, remedy="Hold back fewer than half: --held.")

@@ -21,6 +21,7 @@ WARM_UP_PART = 10
 @click.option("--out", type=FOLDER, required=True, help="Folder for runs, reviews and the report.")
 @click.option("--base", type=FILE, default=None, help="Plain state dict to start from; by default base.ARCHITECTURE.")
 @click.option("--held", type=click.IntRange(1), default=200, show_default=True, help="Pictures held back.")
+@click.option("--from", "of", multiple=True, help="A data set to hold back from, perhaps more than one; else all.")
 @click.option("--more", type=click.IntRange(1), default=4, show_default=True, help="Epochs with the corrections.")
 @click.option(
     "--share", type=click.FloatRange(0.01, 0.99), default=0.35, show_default=True, help="Their part of crops."
@@ -38,6 +39,7 @@ def prove(  # noqa: PLR0913, PLR0917 - one option each
     out: Path,
     base: Path | None,
     held: int,
+    of: tuple[str, ...],
     more: int,
     share: float,
     looks_through: bool,
@@ -59,7 +61,7 @@ def prove(  # noqa: PLR0913, PLR0917 - one option each
     weights = base or job.params.base_of(recipe)
     if not weights.is_file():
         raise RunError("the base weights are absent", where=weights, remedy="Name another file with --base.")
-    plan = proof.Plan(recipe, weights, out, held, more, share, looks_through, hardware)
+    plan = proof.Plan(recipe, weights, out, held, more, share, looks_through, hardware, of)
     click.echo(str(proof.prove(plan, job.sets, lambda line: click.echo(line, err=True))))
     click.echo(f"report: {out / 'report.json'}")
 
