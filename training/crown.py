@@ -16,7 +16,7 @@ from training.sources.boxes import picture_size
 __all__ = ["CROWN", "count_threshold", "crown_figures", "plot_threshold"]
 
 CROWN = "crown"
-SCORES = np.round(np.arange(0.03, 0.81, 0.01), 2)
+SCORES = np.round(np.arange(0.03, 0.8, 0.005), 3)
 """Scores that thresholds are looked for among."""
 
 
