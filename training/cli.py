@@ -148,10 +148,11 @@ def train(
 @click.command()
 @click.argument("task")
 @click.option("--run", type=FOLDER, required=True, help="The run's folder, as given to `train --out`.")
+@click.option("--base", type=FILE, default=None, help="First begin the run from these weights, without teaching it.")
 @click.option("--out", type=FOLDER, required=True, help="The model's folder: model.onnx and card.yaml.")
 @click.option("--private", is_flag=True, help="Allow data whose licence keeps the weights in the house.")
 @with_job
-def export(task: str, run: Path, out: Path, private: bool, job: Job) -> None:
+def export(task: str, run: Path, base: Path | None, out: Path, private: bool, job: Job) -> None:
     """Write a run's averaged weights as ONNX, choose thresholds on validation pictures, and write the card."""
     recipe, sets = job.recipe(task), job.sets
     if not private:
@@ -159,16 +160,24 @@ def export(task: str, run: Path, out: Path, private: bool, job: Job) -> None:
     with needing_train_extra():
         from training.checkpoint import CHECKPOINT, load_checkpoint  # noqa: PLC0415
         from training.export import export_onnx, recipe_of  # noqa: PLC0415
+        from training.fit import untaught  # noqa: PLC0415
 
     checkpoint = run / CHECKPOINT
+    if base is not None:
+        if checkpoint.exists():
+            raise RunError(
+                "there is a run already", where=run, remedy="Name another --run folder, or leave --base out."
+            )
+        untaught(recipe, base, run)
     content = load_checkpoint(checkpoint)
     recipe = recipe.model_copy(update={"architecture": recipe_of(checkpoint).architecture})
+    learned = {} if base is not None else _training_samples(recipe, sets)
     request = ExportRequest(
         checkpoint=checkpoint,
         recipe=recipe,
         sets=sets,
         out=out,
-        trained={name: len(some) for name, some in _training_samples(recipe, sets).items()},
+        trained={name: len(some) for name, some in learned.items()},
         machine=f"{content['machine']}, {content['precision']}",
         made_on=datetime.datetime.fromtimestamp(checkpoint.stat().st_mtime, datetime.UTC).date(),
     )
@@ -186,6 +195,7 @@ def export(task: str, run: Path, out: Path, private: bool, job: Job) -> None:
 @click.option("--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(get_args(PrecisionName)), default="auto", show_default=True)
 @click.option("--reference", type=FOLDER, default=None, help="Judge by what this model sees, not by labels.")
+@click.option("--reference-score", default=0.25, show_default=True, help="… from this score on.")
 @click.option("--plots", type=FOLDER, default=None, help="Also write curves and the worst errors to this folder.")
 @with_json
 @with_job
@@ -207,8 +217,8 @@ def evaluate(task: str, dataset: tuple[str, ...], json_path: Path | None, job: J
     detector, judged = look(how["model"] or task)
     thresholds = detector.card.thresholds
     if how["reference"] is not None:
-        other, seen = look(how["reference"])
-        judged = {name: against(one, seen[name], other.card.thresholds.score) for name, one in judged.items()}
+        _, seen = look(how["reference"])
+        judged = {name: against(one, seen[name], how["reference_score"]) for name, one in judged.items()}
     figures = {name: rounded(figures_of(one, thresholds, job.sets.source(name))) for name, one in judged.items()}
     for name, one in figures.items():
         click.echo(as_text(name, one))

@@ -31,7 +31,7 @@ from training.ranks import Ranks, share, together
 from training.recipe import Recipe, Stage
 from training.sources.samples import Sample
 
-__all__ = ["CHECKPOINT", "LOG", "Run", "fit", "load_checkpoint", "may_resume"]
+__all__ = ["CHECKPOINT", "LOG", "Run", "fit", "load_checkpoint", "may_resume", "untaught"]
 
 LOG = "log.csv"
 MAX_GRADIENT = 10.0
@@ -112,6 +112,17 @@ def fit(
         _teach(Ranks(), hear, order)
     else:
         together(n, backend, _teach, (order,), hear)
+    return out / CHECKPOINT
+
+
+def untaught(recipe: Recipe, base: Path, out: Path, hardware: Hardware | None = None) -> Path:
+    """Write the recipe's network as it starts, as a checkpoint of no epoch; returns its path.
+
+    With a teacher it sees what the base weights see: something to compare a taught one with.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    run = _start(_Order(recipe, {}, base, out, hardware or Hardware()), Ranks())
+    write_checkpoint(_content(run), out / CHECKPOINT)
     return out / CHECKPOINT
 
 

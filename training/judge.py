@@ -61,18 +61,19 @@ def look(detector: Detector, samples: Sequence[Sample], progress: Progress | Non
     return Judged(list(samples), truths, found)
 
 
-def against(judged: Judged, reference: Judged, thresholds: Mapping[str, float]) -> Judged:
+def against(judged: Judged, reference: Judged, least: float) -> Judged:
     """The same pictures and boxes, with what another model sees on them in place of what people labelled.
 
     Args:
         judged: what the model to judge saw.
         reference: what the other saw on the same pictures.
-        thresholds: the other's, by class name in the order of the class ids.
+        least: the score from which the other's boxes count.
     """
-    least = np.array(list(thresholds.values()))
-    every = np.ones(len(least), bool)
-    counted = [boxes.where(boxes.score >= least[boxes.class_id]) for boxes in reference.found]
-    truths = [Truth(one.xyxy, one.class_id, every) for one in counted]
+    counted = [boxes.where(boxes.score >= least) for boxes in reference.found]
+    truths = [
+        Truth(one.xyxy, one.class_id, np.ones_like(truth.labelled))
+        for one, truth in zip(counted, judged.truths, strict=True)
+    ]
     return Judged(judged.samples, truths, judged.found)
 
 

@@ -10,7 +10,7 @@ from models.card import ModelCard, ObjectClass, Thresholds, sha256_of, write_car
 from models.detector import open_detector  # noqa: E402
 from training.distil import Answers, Teacher, distillation  # noqa: E402
 from training.export import export_onnx  # noqa: E402
-from training.fit import CHECKPOINT, fit  # noqa: E402
+from training.fit import CHECKPOINT, fit, load_checkpoint, untaught  # noqa: E402
 from training.network import build_network, keep_norms, network_of, start_from  # noqa: E402
 from training.recipe import Recipe, TeacherParams  # noqa: E402
 from training.sources.samples import Sample  # noqa: E402
@@ -153,6 +153,13 @@ def test_every_back_end_runs_a_head_as_wide_as_the_base(base, tmp_path):
     for other in seen[1:]:
         np.testing.assert_allclose(other.xyxy, seen[0].xyxy, atol=0.1)
         np.testing.assert_allclose(other.score, seen[0].score, atol=1e-3)
+
+
+def test_an_untaught_run_is_where_a_run_begins(base, tmp_path):
+    recipe = Recipe.model_validate(RECIPE)
+    start = load_checkpoint(untaught(recipe, base, tmp_path))
+    assert start["done"] == 0
+    assert all(torch.equal(one, start["average"][name]) for name, one in started(base).state_dict().items())
 
 
 def test_a_teacher_that_leaves_a_class_out_is_refused():
