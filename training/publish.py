@@ -81,6 +81,7 @@ def _thresholds(classes: Sequence[str], part: CardPart, judged: Mapping[str, Jud
         if part.metric == "crown_f1":
             best, count[name] = plot_threshold(pooled, class_id), _just_below(count_threshold(pooled, class_id))
         score[name] = UNCHOSEN if best is None else max(_just_below(best.threshold), LOWEST)
+        score[name] = part.scores.get(name, score[name])
     if part.metric == "crown_f1":
         chosen = (
             f"highest F1 by plot at IoU 0.4; count: as many boxes as crowns; on val of {', '.join(part.validation)}"
@@ -90,6 +91,7 @@ def _thresholds(classes: Sequence[str], part: CardPart, judged: Mapping[str, Jud
         f"; {name}: where any threshold does, with picture precision ≥ {one.precision} and recall ≥ {one.recall}"
         for name, one in part.pictures.items()
     )
+    demands += "".join(f"; {name}: {one:g}, set by the recipe" for name, one in part.scores.items())
     return Thresholds(score=score, chosen=f"highest F1 at IoU 0.5 on val of {', '.join(part.validation)}{demands}")
 
 

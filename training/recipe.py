@@ -121,7 +121,8 @@ class CardPart(_Section):
     """What the model card says that no figure can: names, the way of looking, what the model is not good for.
 
     `validation` names the data sets (`val` split) that thresholds are chosen on. A class in `pictures` gets the
-    best threshold among those that tell pictures as well as demanded, where there is one. `metric` is what a candidate
+    best threshold among those that tell pictures as well as demanded, where there is one. `scores` sets thresholds that
+    no labelled picture can tell. `metric` is what a candidate
     is compared with the current model by (`training.compare`).
     """
 
@@ -133,6 +134,7 @@ class CardPart(_Section):
     suppression: Suppression = Suppression()
     validation: tuple[str, ...] = Field(min_length=1)
     pictures: dict[str, PictureDemand] = Field(default_factory=dict)
+    scores: dict[str, float] = Field(default_factory=dict)
     metric: Literal["ap50", "crown_f1"] = "ap50"
     limits: tuple[str, ...] = ()
 

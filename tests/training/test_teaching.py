@@ -245,7 +245,7 @@ def test_export_gives_equal_bytes_and_the_network_s_output_at_any_size(run, tmp_
 def test_a_published_model_opens_and_its_card_repeats(sets, run, tmp_path):
     request = ExportRequest(
         checkpoint=run / CHECKPOINT,
-        recipe=Recipe.model_validate(RECIPE),
+        recipe=Recipe.model_validate({**RECIPE, "card": {**RECIPE["card"], "scores": {"crack": 0.4}}}),
         sets=sets,
         out=tmp_path,
         trained={"spots": 3},
@@ -255,6 +255,7 @@ def test_a_published_model_opens_and_its_card_repeats(sets, run, tmp_path):
     card = publish(request, export_onnx)
     again = publish(replace(request, out=tmp_path / "again"), export_onnx)
     assert card == again
+    assert card.thresholds.score["crack"] == 0.4 and "crack: 0.4, set by the recipe" in card.thresholds.chosen
     assert card.training[0].licence == "CC0-1.0" and "michisora evaluate" in card.metrics["command"]
     detector = open_detector(tmp_path, precision="f32")
     try:
