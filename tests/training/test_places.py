@@ -11,7 +11,7 @@ from training.sources.catalogue import Division, Source, read_catalogue
 from training.sources.places import place_of, side_of, stretch_of, unplaced
 from training.sources.samples import Sets, load_samples
 
-CLASSES = {"road": ("D40", "crack"), "pavement": ("crack",), "crown": ("crown",), "person": ("person",)}
+CLASSES = {"road": ("D40", "crack"), "pavement": ("crack",), "crown": ("crown",), "street": ("person",)}
 CATALOGUE = read_catalogue()
 DIVIDED = ["dnit", "rdd2022_china_motorbike", "omu_drone", "neon_crowns", "neon_crowns_natural", "aerial_people"]
 

@@ -98,12 +98,17 @@ def load_samples(name: str, source: Source, data: Path, split: str, classes: Seq
     rows = read_table(folder, source.table)
     samples = [_sample(name, source, one, rows, classes) for one in _wanted(name, source, folder, split, rows)]
     if source.divide is not None and split in ("train", "val"):
-        samples = [one for one in samples if side_of(source.divide, one.place) == split]
+        # Pooled folders, in the order that the prepared form of the set has: crops are drawn by it.
+        samples = sorted((one for one in samples if side_of(source.divide, one.place) == split), key=_name)
     left_out = source.without.get(split, ())
     samples = [one for one in samples if one.place.partition("/")[2] not in left_out]
     if not samples:
         raise SourceError(f"no picture of {name} is in the split {split}", where=folder)
     return samples
+
+
+def _name(sample: Sample) -> str:
+    return sample.picture.name
 
 
 def _wanted(name: str, source: Source, folder: Path, split: str, rows: Rows) -> list[Labelled]:
