@@ -55,6 +55,7 @@ REASONS: Words = {
     "no_time": ("時刻なし", "no time"),
     "unreadable": ("読めないファイル", "unreadable file"),
     "truncated": ("途中で切れた画像", "truncated picture"),
+    "undecodable": ("復号できない範囲", "part that cannot be decoded"),
     "damaged": ("壊れた画像", "damaged picture"),
     "empty": ("空のファイル", "empty file"),
     "not_an_image": ("画像でないファイル", "not an image"),
