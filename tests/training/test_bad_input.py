@@ -26,25 +26,12 @@ from training.recipe import Recipe  # noqa: E402
 PLAIN = Hardware("cpu", "f32")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
     return spots(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("base") / "base.pt"
-    torch.save(build_network("yolo11n", 80).state_dict(), path)
-    return path
 
 
 @pytest.fixture

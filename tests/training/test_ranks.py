@@ -12,30 +12,15 @@ from training.errors import RunError, SourceError  # noqa: E402
 from training.fit import fit, load_checkpoint  # noqa: E402
 from training.hardware import Hardware  # noqa: E402
 from training.machine import look_around  # noqa: E402
-from training.network import build_network  # noqa: E402
 from training.ranks import Ranks, share, together  # noqa: E402
 from training.recipe import Recipe  # noqa: E402
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
     return spots(tmp_path_factory.mktemp("data"), n=5)
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("base") / "base.pt"
-    torch.save(build_network("yolo11n", 80).state_dict(), path)
-    return path
 
 
 def recipe_of(**changes):

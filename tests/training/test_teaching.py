@@ -28,26 +28,12 @@ from training.recipe import Recipe, TeacherParams, read_recipe  # noqa: E402
 LIGHTS = ("tone", "colour", "shadow", "blur", "noise", "jpeg")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Networks of 64 px gain nothing from threads, and threads that wait for a busy core cost minutes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
     return spots(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("base") / "base.pt"
-    torch.save(build_network("yolo11n", 80).state_dict(), path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -19,13 +19,7 @@ from training.network import build_network, start_from  # noqa: E402
 from training.publish import ExportRequest, publish  # noqa: E402
 from training.recipe import Recipe  # noqa: E402
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
