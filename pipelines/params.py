@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,7 +21,9 @@ from pipelines.road.judge import JudgeParams
 from pipelines.road.previous import PreviousParams
 from pipelines.road.sections import SectionParams
 
-__all__ = ["ParamsError", "RoadParams", "read_section"]
+__all__ = ["ParamsError", "RoadParams", "read_knobs", "read_section"]
+
+Knobs = TypeVar("Knobs", bound=BaseModel)
 
 
 class ParamsError(PipelineError):
@@ -54,11 +56,20 @@ class RoadParams(BaseModel):
         Raises:
             ParamsError: the file cannot be read, or a knob is unknown or out of its bounds.
         """
-        content = {} if path is None else read_section(path, "road")
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            raise _params_error(error, path) from error
+        return read_knobs(cls, path, "road")
+
+
+def read_knobs(model: type[Knobs], path: Path | None, section: str) -> Knobs:
+    """The knobs in one section of a params.yaml, or their defaults where no file is named.
+
+    Raises:
+        ParamsError: the file cannot be read, or a knob is unknown (the nearest is offered) or out of its bounds.
+    """
+    content = {} if path is None else read_section(path, section)
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise _params_error(error, path, model, section) from error
 
 
 def read_section(path: Path, section: str) -> dict[str, object]:
@@ -78,15 +89,15 @@ def read_section(path: Path, section: str) -> dict[str, object]:
     return content.get(section) or {}
 
 
-def _params_error(error: ValidationError, path: Path | None) -> ParamsError:
+def _params_error(error: ValidationError, path: Path | None, model: type[BaseModel], section: str) -> ParamsError:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
-        return ParamsError(f"road.{name}: {first['msg']}", where=path)
-    known = sorted(_names(RoadParams))
+        return ParamsError(f"{section}.{name}: {first['msg']}", where=path)
+    known = sorted(_names(model))
     near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
     return ParamsError(
-        f"there is no knob road.{name}", where=path, remedy=f"Did you mean {near[0]!r}?" if near else None
+        f"there is no knob {section}.{name}", where=path, remedy=f"Did you mean {near[0]!r}?" if near else None
     )
 
 

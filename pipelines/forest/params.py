@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.orthophoto import OrthoParams
-from pipelines.params import ParamsError, read_section
+from pipelines.params import read_knobs
 
 __all__ = ["CanopyParams", "ForestParams", "GapParams", "MeshParams", "StandParams"]
 
@@ -100,10 +100,4 @@ class ForestParams(_Section):
         Raises:
             ParamsError: the file cannot be read, or a knob is unknown or out of its bounds.
         """
-        content = {} if path is None else read_section(path, "forest")
-        try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
-            raise ParamsError(f"forest.{name}: {first['msg']}", where=path) from error
+        return read_knobs(cls, path, "forest")
