@@ -13,6 +13,7 @@ import shapely
 from geo.geopackage import Layer, write_geopackage
 from geo.raster import Ortho
 from pipelines.files import replacing
+from pipelines.forest.backdrop import backdrop_of
 from pipelines.forest.layers import forest_layer
 from pipelines.forest.picture import quick_look
 from pipelines.forest.results import Results
@@ -48,7 +49,7 @@ def publish(results: Results, ortho: Ortho, out_dir: Path) -> Published:
     with writing_to(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)
     with replacing(paths.picture) as part:
-        part.write_bytes(quick_look(results, ortho))
+        part.write_bytes(quick_look(results, backdrop_of(results.ground, ortho)))
     write_geopackage(paths.geopackage, layers(results), _date(results) or _UNDATED)
     with replacing(paths.summary) as part:
         part.write_text("\n".join([results.survey, *ortho.lines, *results.lines(), ""]), encoding="utf-8")

@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 
 from pipelines.report import labels
 from pipelines.report.content import ReportContent
-from pipelines.report.fonts import font_path, printable
+from pipelines.report.fonts import printable
+from pipelines.report.furniture import font, north_arrow, scale_bar
 from pipelines.report.items import Item
 from pipelines.report.words import DIAGNOSES, DIAGNOSIS_COLOURS, JUDGEMENT_COLOURS, JUDGEMENTS, name, say
 
@@ -51,17 +51,13 @@ def map_png(content: ReportContent, items: list[Item], lang: str) -> bytes:
         side.set(color="#c4cad1", linewidth=0.8)
     _lines(axes, content)
     _defects(axes, content, items, extent.width / inner * _MARK_IN)
-    _north(axes)
-    _bar(axes, extent)
+    north_arrow(axes)
+    scale_bar(axes, extent)
     _titles(figure, content, lang)
     _legend(figure, content, lang, again=any(item.look_again for item in items))
     buffer = io.BytesIO()
     canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
-
-
-def _font(size: float) -> FontProperties:
-    return FontProperties(fname=str(font_path()), size=size)
 
 
 def _lines(axes: Any, content: ReportContent) -> None:
@@ -129,49 +125,20 @@ def _numbered(axes: Any, item: Item, at: labels.Array, place: labels.Array) -> N
         ha="center",
         va="center",
         color=_GREY if item.judgement == "none" else _PAPER,
-        fontproperties=_font(7.5 if len(item.label) < 3 else 5.5),
+        fontproperties=font(7.5 if len(item.label) < 3 else 5.5),
         zorder=8,
-    )
-
-
-def _north(axes: Any) -> None:
-    style = {"arrowstyle": "-|>,head_width=0.35,head_length=0.7", "color": _INK, "lw": 1.6}
-    axes.annotate(
-        "", (0.975, 0.96), (0.975, 0.885), xycoords="axes fraction", textcoords="axes fraction", arrowprops=style
-    )
-    axes.text(0.975, 0.875, "N", transform=axes.transAxes, ha="center", va="top", color=_INK, fontproperties=_font(11))
-
-
-def _bar(axes: Any, extent: labels.Extent) -> None:
-    length = labels.bar_length_m(extent.width)
-    left, low = extent.x1 + 0.02 * extent.width, extent.y1 + 0.035 * extent.height
-    for start, colour in ((0.0, _INK), (0.5, _PAPER)):
-        ends = [left + start * length, left + (start + 0.5) * length]
-        axes.plot(ends, [low, low], color=_INK, linewidth=6, solid_capstyle="butt", zorder=9)
-        axes.plot(ends, [low, low], color=colour, linewidth=4, solid_capstyle="butt", zorder=10)
-    axes.annotate(
-        labels.metres(length),
-        (left + length, low),
-        xytext=(6, 0),
-        textcoords="offset points",
-        va="center",
-        color=_INK,
-        fontproperties=_font(9),
-        zorder=10,
     )
 
 
 def _titles(figure: Any, content: ReportContent, lang: str) -> None:
     height = figure.get_figheight()
     left, width = _SIDE_IN / _WIDTH_IN, figure.get_figwidth()
-    top = figure.text(
-        left, 1 - 0.33 / height, say("map_title", lang), color=_INK, va="center", fontproperties=_font(17)
-    )
+    top = figure.text(left, 1 - 0.33 / height, say("map_title", lang), color=_INK, va="center", fontproperties=font(17))
     under = (
         f"{printable(content.survey)}　{say('surveyed', lang)} {content.date.isoformat()}　{content.summary.km:.1f} km"
     )
     # A survey may be named with a dollar sign, which is not a formula.
-    figure.text(left, 1 - 0.6 / height, under, color=_GREY, va="center", fontproperties=_font(10), parse_math=False)
+    figure.text(left, 1 - 0.6 / height, under, color=_GREY, va="center", fontproperties=font(10), parse_math=False)
     top.set_parse_math(False)
     figure.text(
         1 - left / width * _WIDTH_IN,
@@ -180,7 +147,7 @@ def _titles(figure: Any, content: ReportContent, lang: str) -> None:
         color=_GREY,
         ha="right",
         va="center",
-        fontproperties=_font(9),
+        fontproperties=font(9),
     )
 
 
@@ -224,7 +191,7 @@ def _legend(figure: Any, content: ReportContent, lang: str, *, again: bool) -> N
         bbox_to_anchor=(_SIDE_IN / _WIDTH_IN, 0.02),
         ncols=5,
         frameon=False,
-        prop=_font(9.5),
+        prop=font(9.5),
         labelcolor=_INK,
         borderaxespad=0,
         columnspacing=1.8,

@@ -232,7 +232,12 @@ UI: Words = {
 
 def say(key: str, lang: str, **values: object) -> str:
     """The words for `key` in a language, `values` filled in."""
-    text = UI[key][LANGUAGES.index(lang)]
+    return told(UI, key, lang, **values)
+
+
+def told(words: Words, key: str, lang: str, **values: object) -> str:
+    """The words that a table has for `key` in a language, `values` filled in."""
+    text = words[key][LANGUAGES.index(lang)]
     return text.format(**values) if values else text
 
 
