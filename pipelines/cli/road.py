@@ -49,6 +49,9 @@ class _Parts:
 @click.option("--roads", type=_PATH, help="Road centre lines: GeoPackage, GeoJSON or an OpenStreetMap extract.")
 @click.option("--previous", type=_PATH, help="The road.gpkg of the last survey, to see what is new, worse or gone.")
 @click.option("--model", default="road", show_default=True, help="A task, or a folder with a model card.")
+@click.option(
+    "--street", default="street", show_default=True, help="What finds people and vehicles to conceal on photos."
+)
 @click.option("--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=READERS, show_default=True, help="Readers of frames.")
 @click.option("--params", type=_PATH, help="A params.yaml; its section road.")
@@ -66,6 +69,7 @@ def road(  # noqa: PLR0913, PLR0917 - one argument per option
     roads: Path | None,
     previous: Path | None,
     model: str,
+    street: str,
     backend: BackendName,
     workers: int,
     params: Path | None,
@@ -80,10 +84,11 @@ def road(  # noqa: PLR0913, PLR0917 - one argument per option
     knobs = RoadParams.read(params)
     with (
         open_detector(model, backend) as detector,
+        open_detector(street, backend) as road_users,
         progress_bar("looking", "frame") as looking,
         progress_bar("writing", "file") as writing,
     ):
-        job = Job(out, detector, knobs, workers, _LANGUAGES[lang], looking, writing, say)
+        job = Job(out, detector, knobs, road_users, workers, _LANGUAGES[lang], looking, writing, say)
         results, published = run_road(survey, job)
     _summarise(results, published)
 

@@ -38,6 +38,8 @@ class ReportParams(BaseModel):
         jpeg_quality: Pillow's scale, 1 to 95.
         document_blocks: defects that get a block with a photo in the PDF; the others are in its table.
         map_numbers: defects that get their number on the maps; the others are marked without one.
+        road_user_score: what the street model holds for a person or vehicle with at least this score is concealed;
+            lower than where it counts them, because a hidden shadow costs less than a face shown.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +53,7 @@ class ReportParams(BaseModel):
     jpeg_quality: int = Field(default=82, ge=1, le=95)
     document_blocks: int = Field(default=100, ge=0)
     map_numbers: int = Field(default=40, ge=0)
+    road_user_score: float = Field(default=0.15, ge=0, le=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from pipelines.journal import Journal, sole_writer
 from pipelines.params import RoadParams
 from pipelines.preflight import Ready, preflight
 from pipelines.report.content import Provenance
+from pipelines.report.road_users import RoadUsers
 from pipelines.road.consolidate import consolidate
 from pipelines.road.coverage import seen_ground
 from pipelines.road.evidence import Watch
@@ -62,6 +63,7 @@ class Job:
     Attributes:
         out_dir: folder of the products; work in progress lies beside it (`work_folder`).
         detector: looks at the frames.
+        street: finds people and vehicles on the frames that photos are made of, so that they are concealed.
         params: the knobs.
         workers: readers of frames; they change the speed alone.
         languages: of the reports, the first one first.
@@ -73,6 +75,7 @@ class Job:
     out_dir: Path
     detector: Detector
     params: RoadParams
+    street: Detector | None = None
     workers: int = READERS
     languages: tuple[str, ...] = ("ja", "en")
     looking: Progress | None = None
@@ -155,6 +158,7 @@ def assess(ready: Ready, looked: Looked, job: Job) -> Results:
         km=scene.trajectory.length_m / 1000,
         camera=scene.camera,
         roads=scene.roads.links,
+        blur_road_users=None if job.street is None else RoadUsers(job.street, params.report.road_user_score),
         languages=job.languages,
         report=params.report,
     )

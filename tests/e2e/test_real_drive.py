@@ -19,8 +19,8 @@ from pipelines.survey import load_survey
 @pytest.mark.parametrize("drive", ["dnit_rs290", "dnit_rs386"])
 def test_a_real_drive_runs_through_to_a_list(shared_data, tmp_path, drive):
     folder = lay_out(shared_data / "drive" / drive, tmp_path / "survey")
-    with open_detector("road") as detector:
-        job = Job(tmp_path / "out", detector, RoadParams(), languages=("en",))
+    with open_detector("road") as detector, open_detector("street") as street:
+        job = Job(tmp_path / "out", detector, RoadParams(), street, languages=("en",))
         results, published = run_road(load_survey(folder), job)
     assert len(results.frames) == len(list((folder / "frames").iterdir()))
     assert results.rejected.empty
