@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import rasterio
+import shapely
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -60,7 +61,7 @@ _SAMPLE_BYTES: Final = 2**16
 
 
 class OrthoParams(BaseModel):
-    """How an orthophoto is cut (params.yaml, section `forest.orthophoto`).
+    """How an orthophoto is cut (params.yaml, sections `forest.orthophoto` and `road.orthophoto`).
 
     Attributes:
         tile_px: side of a tile, pixels of the model's ground sampling distance.
@@ -77,11 +78,12 @@ class OrthoParams(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """How an orthophoto is looked at: its grid and the tiles (k, 4), grid px, row by row."""
+    """How an orthophoto is looked at: its grid, the tiles (k, 4), grid px, row by row, and how many others are not."""
 
     grid: Grid
     tiles: NDArray[np.int64]
     overlap_px: int
+    n_left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +106,18 @@ class Scanned:
     n_full: int
 
 
-def plan_scan(ortho: Ortho, card: ModelCard, params: OrthoParams) -> Scan:
+def plan_scan(ortho: Ortho, card: ModelCard, params: OrthoParams, within: shapely.Geometry | None = None) -> Scan:
     """Cut an orthophoto at the model's ground sampling distance, so that every object is whole in some tile.
 
+    Args:
+        ortho: as opened.
+        card: of the model that will look.
+        params: how it is cut.
+        within: polygons in the orthophoto's plane; tiles that touch none of them are left out. None: all are looked at.
+
     Raises:
-        SurveyError: the model states no ground sampling distance, or its objects do not fit into a tile.
+        SurveyError: the model states no ground sampling distance, its objects do not fit into a tile, or no tile is
+            left.
     """
     if card.gsd_m is None:
         remedy = "Give a model for pictures from above; its card states gsd_m"
@@ -119,15 +128,32 @@ def plan_scan(ortho: Ortho, card: ModelCard, params: OrthoParams) -> Scan:
     tile = _whole_cells(params.tile_px)
     if 2 * overlap > tile:
         what = f"tiles of {tile} px are too small for objects of {card.largest_m or params.largest_m:g} m"
-        raise SurveyError(what, where=card.name, remedy=f"Set forest.orthophoto.tile_px to {2 * overlap} or more")
-    return Scan(grid, plan_tiles(*grid.size_px, tile, overlap), overlap)
+        raise SurveyError(what, where=card.name, remedy=f"Set orthophoto.tile_px to {2 * overlap} or more")
+    tiles = plan_tiles(*grid.size_px, tile, overlap)
+    if within is None:
+        return Scan(grid, tiles, overlap)
+    touched = tiles[_touching(grid, tiles, within)]
+    if not len(touched):
+        raise SurveyError("nothing of the orthophoto lies where it is to be looked at", where=ortho.name)
+    return Scan(grid, touched, overlap, len(tiles) - len(touched))
+
+
+def _touching(grid: Grid, tiles: NDArray[np.int64], within: shapely.Geometry) -> Cells:
+    """Bool (k,): tiles that share ground with an area of the plane."""
+    corners = tiles[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 2).astype(np.float64)
+    shapely.prepare(within)
+    places = shapely.polygons(grid.to_plane(corners).reshape(-1, 4, 2))
+    return np.asarray(shapely.intersects(within, places), bool)
 
 
 def scan_lines(plan: Scan) -> Iterator[str]:
     """What to tell people of a plan: how much work, and what another sampling distance than the model's costs."""
     grid = plan.grid
     ratio = grid.ortho.gsd_m / grid.gsd_m
-    yield f"{len(plan.tiles):,} tiles at {100 * grid.gsd_m:g} cm/px, {100 * _repeated(plan):.0f} % looked at twice"
+    share = f"{100 * _repeated(plan):.0f} % looked at twice"
+    if plan.n_left_out:
+        share = f"{plan.n_left_out:,} others left out"
+    yield f"{len(plan.tiles):,} tiles at {100 * grid.gsd_m:g} cm/px, {share}"
     if ratio > _COARSE:
         yield (
             f"warning: the orthophoto has {100 * grid.ortho.gsd_m:.1f} cm/px, the model looks at "
@@ -150,8 +176,10 @@ def _repeated(plan: Scan) -> float:
 def ortho_key(given: Path, plan: Scan, detector: Detector) -> str:
     """The journal key: the file's contents, the weights, and all that decides the boxes of a tile."""
     card, runtime, ortho = detector.card, detector.runtime, plan.grid.ortho
+    chosen = {"chosen": hashlib.sha256(plan.tiles.tobytes()).hexdigest()} if plan.n_left_out else {}
     return journal_key(
         {
+            **chosen,
             "file": _content(given),
             "bands": ortho.bands.rgb,
             "stretch": str(ortho.stretch),

@@ -37,7 +37,7 @@ def read_roads(path: Path, crs: pyproj.CRS, bounds: Bounds | None = None) -> Roa
     """
     path = Path(path)
     if not path.exists():
-        raise NetworkError("no such roads file", where=path, remedy="Check `roads` in the survey's manifest")
+        raise NetworkError("no such roads file", where=path, remedy="Check --roads, or `roads` in the manifest")
     raw = _read_extract(path, crs, bounds) if path.name.lower().endswith(_OSM_SUFFIXES) else _read_lines(path)
     if raw.empty:
         raise NetworkError("there is no road in the file", where=path, remedy="Give a file of road centre lines")
@@ -102,8 +102,8 @@ def _within(raw: gpd.GeoDataFrame, path: Path, bounds: Bounds | None) -> gpd.Geo
     if near.empty:
         away = float(shapely.distance(raw.geometry.to_numpy(), window).min())
         raise NetworkError(
-            f"the roads lie {away / 1000:.1f} km from the drive" if away >= 1000 else f"no road within {away:.0f} m",
+            f"the roads lie {away / 1000:.1f} km from the survey" if away >= 1000 else f"no road within {away:.0f} m",
             where=path,
-            remedy="Give the roads of the area driven, or leave `roads` out to number the track itself",
+            remedy="Give the roads of the area surveyed, or none: a drive's track is then numbered itself",
         )
     return near

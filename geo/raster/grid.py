@@ -81,3 +81,12 @@ class Grid:
         if not place.crs.equals(place.plane, ignore_axis_order=True):
             x, y = transformer(place.crs, place.plane).transform(x, y)
         return np.column_stack([x, y])
+
+    def to_pixels(self, xy_m: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Metres east, north (n, 2) of the plane CRS as grid pixels (n, 2), float64: the reverse of `to_plane`."""
+        place = self.ortho.place
+        x, y = xy_m[:, 0].astype(np.float64), xy_m[:, 1].astype(np.float64)
+        if not place.crs.equals(place.plane, ignore_axis_order=True):
+            x, y = transformer(place.plane, place.crs).transform(x, y)
+        columns, rows = apply(~place.transform, x, y)
+        return np.column_stack([columns * self.x_scale, rows * self.y_scale])

@@ -75,6 +75,25 @@ class PhotoBox:
 
 
 @dataclass(frozen=True, slots=True)
+class Overhead:
+    """The ground around a defect, seen straight from above.
+
+    Attributes:
+        picture: (h, w, 3) uint8 RGB.
+        shown: (h, w) bool, what may be seen: the road surface, and the defect's own surroundings.
+        outline: (k, 2) float64 px each, rings around the defect.
+        metre_px: pixels of a metre on the ground.
+        north: right and down px of a step to the north, a unit vector.
+    """
+
+    picture: Picture
+    shown: NDArray[np.bool_]
+    outline: Sequence[NDArray[np.float64]]
+    metre_px: float
+    north: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class PhotoSource:
     """Where photos come from, and what must not be seen on them.
 
@@ -84,21 +103,45 @@ class PhotoSource:
         camera: how the frames look onto the road; None where unknown, and then only a box's surroundings are shown.
         blur_road_users: (h, w, 3) uint8 RGB → boxes (x1, y1, x2, y2) px of people and vehicles on the road. The one
             place where a street model enters; None while there is none.
+        overhead: uuid of a defect and its box → the ground around it, for surveys from above: no frame is read then.
     """
 
     read_frame: Callable[[str], Picture]
     boxes: Mapping[str, PhotoBox] = field(default_factory=dict)
     camera: Camera | None = None
     blur_road_users: BlurRoadUsers | None = None
+    overhead: Callable[[str, PhotoBox], Overhead] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The survey in numbers: frames looked at, km driven, frames or fixes left out by reason code."""
+    """The survey in numbers.
+
+    Attributes:
+        frames: looked at; tiles, where an orthophoto was surveyed.
+        km: driven.
+        rejected: frames or fixes left out by reason code.
+        area_m2: ground looked at from above; None for a drive.
+        place_sd_m: standard deviation per axis that was assumed for an orthophoto's place.
+    """
 
     frames: int
     km: float
     rejected: Mapping[str, int] = field(default_factory=dict)
+    area_m2: float | None = None
+    place_sd_m: float = 0.0
+
+    @property
+    def from_above(self) -> bool:
+        """Whether an orthophoto was surveyed, and not driven."""
+        return self.area_m2 is not None
+
+    @property
+    def extent(self) -> str:
+        """How much was surveyed: km driven, or the area seen from above."""
+        if self.area_m2 is None:
+            return f"{self.km:.1f} km"
+        return f"{self.area_m2:,.0f} m²" if self.area_m2 < 20_000 else f"{self.area_m2 / 1e4:,.1f} ha"
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,12 +124,13 @@ def _title_page(
 def _numbers(pages: FPDF, content: ReportContent, items: list[Item], lang: str) -> None:
     """The survey in numbers, in a ruled row."""
     counts = [sum(item.judgement == level for item in listed_of(items)) for level in ("repair", "damage")]
+    above = content.summary.from_above
     cells = [
         (f"{words.JUDGEMENT_MARKS['repair']} {counts[0]}", words.name(words.JUDGEMENTS, "repair", lang)),
         (f"{words.JUDGEMENT_MARKS['damage']} {counts[1]}", words.name(words.JUDGEMENTS, "damage", lang)),
-        (f"{content.summary.km:.1f} km", words.say("km", lang)),
-        (str(content.summary.frames), words.say("frames", lang)),
-        (str(sum(content.summary.rejected.values())), words.say("rejected_count", lang)),
+        (content.summary.extent, words.say(words.variant("km", above=above), lang)),
+        (str(content.summary.frames), words.say(words.variant("frames", above=above), lang)),
+        (str(sum(content.summary.rejected.values())), words.say(words.variant("rejected_count", above=above), lang)),
     ]
     top, wide = pages.get_y(), _INNER_MM / len(cells)
     for i, (number, label) in enumerate(cells):
@@ -356,7 +357,7 @@ def _size(item: Item, lang: str) -> str:
 def _position(item: Item, lang: str) -> str:
     if item.lat is None or item.lon is None:
         return ""
-    sd = "" if item.position_sd_m is None else "　" + words.say("position_sd", lang, sd=fixed(item.position_sd_m))
+    sd = "" if item.position_sd_m is None else "　" + words.say("position_sd", lang, sd=item.position_sd)
     return f"{item.lat:.6f}, {item.lon:.6f}{sd}"
 
 

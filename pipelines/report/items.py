@@ -59,6 +59,11 @@ class Item:
     look_again: bool
 
     @property
+    def position_sd(self) -> str:
+        """The position's standard deviation, m, as printed: to the centimetre where it is below a decimetre."""
+        return fixed(self.position_sd_m, 2 if 0 < (self.position_sd_m or 0) < 0.095 else 1)
+
+    @property
     def label(self) -> str:
         """The rank as printed; a defect that has none gets a dash."""
         return "–" if self.rank is None else str(self.rank)

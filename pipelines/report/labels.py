@@ -40,7 +40,7 @@ class Extent:
 
 
 def extent_of(content: ReportContent, items: Iterable[Item], aspect: tuple[float, float]) -> Extent:
-    """What a map must show: track, sections and defects, with a margin.
+    """What a map must show: track, sections and defects, or the ground that was seen from above, with a margin.
 
     Args:
         content: the report's content.
@@ -50,12 +50,15 @@ def extent_of(content: ReportContent, items: Iterable[Item], aspect: tuple[float
     parts = [np.array([[item.x_m, item.y_m] for item in items], np.float64).reshape(-1, 2)]
     parts += [get_coordinates(content.sections.geometry.to_numpy())] if len(content.sections) else []
     parts += [get_coordinates(content.track)] if content.track is not None else []
+    above = content.summary.from_above and content.coverage is not None
+    parts += [get_coordinates(content.coverage.geometry.to_numpy())] if above and content.coverage is not None else []
     points = np.concatenate(parts)
     points = points[np.isfinite(points).all(axis=1)]
     if not len(points):
         points = np.zeros((1, 2))
     (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
-    margin = max(0.06 * max(x2 - x1, y2 - y1), 25.0)
+    # A flight may cover a car park: 25 m around it would leave it a spot on the map.
+    margin = max(0.06 * max(x2 - x1, y2 - y1), 2.0 if above else 25.0)
     wide, tall = x2 - x1 + 2 * margin, y2 - y1 + 2 * margin
     wide, tall = max(wide, aspect[0] * tall), max(tall, wide / aspect[1])
     mx, my = (x1 + x2) / 2, (y1 + y2) / 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.report.content import ReportContent
 from pipelines.report.items import SectionItem
-from pipelines.report.words import REASONS, name, say
+from pipelines.report.words import REASONS, name, say, variant
 
 _HARDLY_SEEN_PCT = 50.0
 _SHA_DIGITS = 12
@@ -21,11 +21,13 @@ def seen_share_pct(sections: list[SectionItem]) -> float | None:
 
 def limits_of(content: ReportContent, sections: list[SectionItem], lang: str) -> list[str]:
     """The limits of this survey, one sentence each."""
+    above = content.summary.from_above
+    squares = [say("limit_squares", lang)] if above and any(not section.link for section in sections) else []
     return [
         say("limit_depth", lang),
-        say("limit_size", lang),
-        say("limit_position", lang),
-        _coverage(sections, lang),
+        say(variant("limit_size", above=above), lang),
+        _position(content, lang),
+        *(squares or [_coverage(sections, lang)]),
         rejected(content, lang),
         say("limit_privacy", lang),
     ]
@@ -35,11 +37,11 @@ def rejected(content: ReportContent, lang: str) -> str:
     """How many frames and fixes were left out, and why."""
     counts = {code: n for code, n in content.summary.rejected.items() if n}
     if not counts:
-        return say("limit_rejected_none", lang)
+        return say(variant("limit_rejected_none", above=content.summary.from_above), lang)
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     joint = "、" if lang == "ja" else ", "
     return say(
-        "limit_rejected",
+        variant("limit_rejected", above=content.summary.from_above),
         lang,
         n=sum(counts.values()),
         what=joint.join(f"{name(REASONS, code, lang)} {n}" for code, n in ordered),
@@ -50,6 +52,12 @@ def made_by(content: ReportContent, lang: str) -> str:
     """Model, weights and command that the report comes from."""
     source = content.provenance
     return say("made_by", lang, model=source.model, sha=source.sha256[:_SHA_DIGITS], version=source.version)
+
+
+def _position(content: ReportContent, lang: str) -> str:
+    if not content.summary.from_above:
+        return say("limit_position", lang)
+    return say("limit_position_above", lang, sd=f"{content.summary.place_sd_m:g}")
 
 
 def _coverage(sections: list[SectionItem], lang: str) -> str:

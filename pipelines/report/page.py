@@ -54,7 +54,7 @@ def page_html(content: ReportContent, photos: Mapping[str, str]) -> str:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        t=partial(_said, content.languages),
+        t=partial(_said, content.languages, content.summary.from_above),
         named=partial(_named, content.languages),
         per_language=partial(_spans, content.languages),
         fixed=fixed,
@@ -92,8 +92,8 @@ def _spans(languages: tuple[str, ...], texts: Mapping[str, object]) -> Markup:
     return Markup("").join(Markup('<span lang="{}">{}</span>').format(lang, escape(texts[lang])) for lang in languages)
 
 
-def _said(languages: tuple[str, ...], key: str, **values: Any) -> Markup:
-    return _spans(languages, {lang: words.say(key, lang, **values) for lang in languages})
+def _said(languages: tuple[str, ...], above: bool, key: str, **values: Any) -> Markup:
+    return _spans(languages, {lang: words.say(words.variant(key, above=above), lang, **values) for lang in languages})
 
 
 def _named(languages: tuple[str, ...], table: words.Words, code: str) -> Markup:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +19,7 @@ from geo.errors import MichisoraError
 from pipelines.report import privacy
 from pipelines.report.content import Box, PhotoBox, PhotoSource, Picture, Progress, ReportParams
 from pipelines.report.fonts import picture_font
+from pipelines.report.overhead import photograph_above
 from pipelines.report.words import compass
 
 _ASPECT = 16 / 9
@@ -27,6 +30,7 @@ _BAR_GAP_PX = 14
 _MARK, _HALO, _INK, _PAPER = "#ffd400", "#000000", "#111827", "#ffffff"
 
 Pixels = tuple[int, int, int, int]
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +79,32 @@ def write_photos(
     (out_dir / "photos").mkdir(parents=True, exist_ok=True)
     ordered = sorted(source.boxes.items(), key=lambda pair: (pair[1].frame, pair[0]))
     written: dict[str, str] = {}
-    name, frame = "", None
+    take = _photographer(source, params)
     for done, (uuid, box) in enumerate(ordered, start=1):
-        if frame is None or box.frame != name:
-            name, frame = box.frame, _read(source, box.frame)
-        if frame is not None:
-            (out_dir / photo_path(uuid)).write_bytes(encode(photograph(frame, box, source, params), params))
+        image = take(uuid, box)
+        if image is not None:
+            (out_dir / photo_path(uuid)).write_bytes(encode(image, params))
             written[uuid] = photo_path(uuid)
         if progress is not None:
             progress(done, len(ordered))
     return written
+
+
+def _photographer(source: PhotoSource, params: ReportParams) -> Callable[[str, PhotoBox], Image.Image | None]:
+    """What takes the photo of a defect; None where its picture cannot be read. The last frame read is kept."""
+    above = source.overhead
+    if above is not None:
+        return lambda uuid, box: _tried(lambda: photograph_above(above(uuid, box), source.blur_road_users))
+
+    @lru_cache(maxsize=1)
+    def frame_of(name: str) -> Picture | None:
+        return _tried(lambda: source.read_frame(name))
+
+    def take(_uuid: str, box: PhotoBox) -> Image.Image | None:
+        frame = frame_of(box.frame)
+        return None if frame is None else photograph(frame, box, source, params)
+
+    return take
 
 
 def photograph(frame: Picture, where: PhotoBox, source: PhotoSource, params: ReportParams) -> Image.Image:
@@ -132,9 +152,9 @@ def thumbnails(out_dir: Path, photos: Mapping[str, str], width_px: int) -> dict[
     return {uuid: thumbnail(out_dir / path, width_px) for uuid, path in photos.items()}
 
 
-def _read(source: PhotoSource, name: str) -> Picture | None:
+def _tried(read: Callable[[], Read]) -> Read | None:
     try:
-        return source.read_frame(name)
+        return read()
     except (MichisoraError, OSError):
         return None
 

@@ -134,9 +134,7 @@ def _titles(figure: Any, content: ReportContent, lang: str) -> None:
     height = figure.get_figheight()
     left, width = _SIDE_IN / _WIDTH_IN, figure.get_figwidth()
     top = figure.text(left, 1 - 0.33 / height, say("map_title", lang), color=_INK, va="center", fontproperties=font(17))
-    under = (
-        f"{printable(content.survey)}　{say('surveyed', lang)} {content.date.isoformat()}　{content.summary.km:.1f} km"
-    )
+    under = f"{printable(content.survey)}　{say('surveyed', lang)} {content.date.isoformat()}　{content.summary.extent}"
     # A survey may be named with a dollar sign, which is not a formula.
     figure.text(left, 1 - 0.6 / height, under, color=_GREY, va="center", fontproperties=font(10), parse_math=False)
     top.set_parse_math(False)
@@ -180,7 +178,9 @@ def _legend(figure: Any, content: ReportContent, lang: str, *, again: bool) -> N
         )
         for code, width in _SECTION_WIDTHS.items()
     ]
-    others = [Line2D([], [], color=_INK, linewidth=0.9, linestyle=(0, (5, 4)), label=say("track", lang))]
+    others = []
+    if content.track is not None:
+        others.append(Line2D([], [], color=_INK, linewidth=0.9, linestyle=(0, (5, 4)), label=say("track", lang)))
     if content.coverage is not None:
         others.append(Line2D([], [], color="#d0e1ee", linewidth=8, label=say("seen_surface", lang)))
     if content.roads is not None:

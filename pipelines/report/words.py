@@ -129,6 +129,7 @@ UI: Words = {
     "confidence": ("確からしさ", "Confidence"),
     "confidence_column": ("確からしさ (%)", "Confidence (%)"),
     "seen_of": ("写るはずの画像 {looked} 枚のうち {n} 枚", "{n} of the {looked} frames that should show it"),
+    "seen_of_above": ("正射画像ほか {looked} 枚のうち {n} 枚", "{n} of the {looked} pictures that should show it"),
     "look_again": ("要現地確認", "Look again"),
     "look_again_note": (
         "検出の根拠が弱い、または車道の外にあるため、順位をつけていない。写真を確かめ、損傷であれば対応状況を変える。",
@@ -153,8 +154,11 @@ UI: Words = {
     "list": ("補修リスト", "Repair list"),
     "list_sorted": ("優先度の高い順", "most urgent first"),
     "km": ("走行距離", "driven"),
+    "km_above": ("確認した面積", "looked at"),
     "frames": ("解析した画像", "frames looked at"),
+    "frames_above": ("解析したタイル", "tiles looked at"),
     "rejected_count": ("除外した画像・測位", "frames or fixes left out"),
+    "rejected_count_above": ("読めなかったタイル", "tiles that could not be read"),
     "seen_share": ("区間の平均被覆率", "of the sections' surface seen"),
     "sections": ("区間の診断（20 m ごと）", "Sections (20 m each)"),
     "sections_sheet": ("区間診断", "Sections"),
@@ -189,6 +193,21 @@ UI: Words = {
         "one drive the track's error is shared: neighbours are off together, and that share is anything from a third "
         "to nearly all.",
     ),
+    "limit_size_above": (
+        "大きさは正射画像上の検出枠をつないだ上限値である。枠の間の見落としは埋めていない。",
+        "Sizes are upper bounds: the boxes that show a crack, joined. What was missed between boxes is not filled in.",
+    ),
+    "limit_position_above": (
+        "一つの正射画像の中では位置は数センチまで正しいが、画像全体が標準偏差 {sd} m（前提値）だけずれうる。",
+        "Positions within one orthophoto agree to centimetres; all of it together may be off, by a standard deviation "
+        "of {sd} m that was assumed, not measured.",
+    ),
+    "limit_squares": (
+        "道路の指定がないため、正方形の区画を区間とし、写った範囲をすべて舗装とみなす。舗装でない部分があれば、"
+        "ひび割れ率は低すぎる。",
+        "No roads were given: squares stand for sections, and all that was photographed counts as pavement. Where it "
+        "is none, crack ratios are too low.",
+    ),
     "limit_coverage": (
         "診断対象 {km} km の路面のうち平均 {seen} % を確認した。{unseen} 区間は半分以上が見えていない。"
         "見えなかった路面については何も述べない。",
@@ -201,6 +220,8 @@ UI: Words = {
     ),
     "limit_rejected": ("除外した画像・測位：{n} 件（{what}）。", "{n} frames or fixes were left out ({what})."),
     "limit_rejected_none": ("除外した画像・測位はない。", "No frame or fix was left out."),
+    "limit_rejected_above": ("読めなかったタイル：{n} 枚（{what}）。", "{n} tiles could not be read ({what})."),
+    "limit_rejected_none_above": ("読めなかったタイルはない。", "Every tile could be read."),
     "limit_model": ("検出モデルの限界", "What the model's card says"),
     "limit_privacy": (
         "写真は路面だけを示す。道路の外と遠方は復元できないようにぼかしてある。",
@@ -228,6 +249,11 @@ UI: Words = {
     "whole_list": ("リスト全体", "The whole list"),
     "number": ("番号は順位", "Numbers are ranks"),
 }
+
+
+def variant(key: str, *, above: bool) -> str:
+    """The key of the words that a survey from above has for what `key` says of a drive, where they differ."""
+    return f"{key}_above" if above and f"{key}_above" in UI else key
 
 
 def say(key: str, lang: str, **values: object) -> str:

@@ -19,9 +19,9 @@ import shapely
 from geo.geopackage import Layer, write_geopackage
 from pipelines.errors import OutputError
 from pipelines.journal import flush_folder
-from pipelines.report.content import PhotoBox, PhotoSource, Progress, ReportContent, Summary
+from pipelines.report.content import PhotoBox, PhotoSource, Progress, ReportContent
 from pipelines.report.photo import photo_path
-from pipelines.report.words import JUDGEMENTS, REASONS, name, say
+from pipelines.report.words import JUDGEMENTS, REASONS, name, say, variant
 from pipelines.report.write import PAGE_NAME, SHEET_NAME, document_name, map_name, write_report
 from pipelines.road import layers as looks
 from pipelines.road.coverage import coverage_layer
@@ -165,6 +165,7 @@ def summary_text(results: Results) -> str:
     unlisted = ~defects["listed"].astype(bool) if "listed" in defects.columns else pd.Series(False, defects.index)
     judged = Counter(defects.loc[~unlisted, "judgement"].astype(str))
     doubtful = int((unlisted & ~defects["status"].isin(CLOSED) & (defects["change"] != "gone")).sum())
+    above = results.summary.from_above
     blocks = []
     for lang in results.languages:
         rejected = [f"{name(REASONS, code, lang)} {n}" for code, n in results.rejected_by_reason.items()]
@@ -172,11 +173,11 @@ def summary_text(results: Results) -> str:
             ("GeoPackage", GEOPACKAGE_NAME),
             (say("list", lang), PAGE_NAME),
             (say("map", lang), map_name(lang)),
-            (say("frames", lang), str(len(results.frames))),
-            (say("km", lang), f"{results.km:.2f} km"),
+            (say(variant("frames", above=above), lang), str(len(results.frames))),
+            (say(variant("km", above=above), lang), results.summary.extent if above else f"{results.km:.2f} km"),
             *((name(JUDGEMENTS, code, lang), str(judged.get(code, 0))) for code in JUDGEMENTS),
             (say("look_again", lang), str(doubtful)),
-            (say("rejected_count", lang), ", ".join(rejected) or "0"),
+            (say(variant("rejected_count", above=above), lang), ", ".join(rejected) or "0"),
         ]
         heading = f"{results.survey} · {results.date.isoformat()}"
         blocks.append("\n".join([heading, *(f"{what}: {value}" for what, value in rows)]))
@@ -217,9 +218,11 @@ def _content(results: Results, defects: gpd.GeoDataFrame) -> ReportContent:
         sections=_in_plane(results.sections, results.crs),
         track=results.track,
         crs=results.crs,
-        summary=Summary(len(results.frames), results.km, results.rejected_by_reason),
+        summary=results.summary,
         provenance=results.provenance,
-        photos=PhotoSource(results.read_frame, _boxes(results), results.camera, results.blur_road_users),
+        photos=PhotoSource(
+            results.read_frame, _boxes(results), results.camera, results.blur_road_users, results.overhead
+        ),
         roads=results.roads,
         coverage=coverage_layer(_in_plane(results.seen, results.crs)),
         languages=results.languages,

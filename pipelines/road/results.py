@@ -13,7 +13,7 @@ import pyproj
 from shapely.geometry import LineString, MultiLineString
 
 from geo.camera.pinhole import Camera
-from pipelines.report.content import BlurRoadUsers, Picture, Provenance, ReportParams
+from pipelines.report.content import BlurRoadUsers, Overhead, PhotoBox, Picture, Provenance, ReportParams, Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,9 @@ class Results:
         blur_road_users: what finds people and vehicles on photos; None while there is no street model.
         languages: of the reports, the first one first.
         report: how reports look.
+        area_m2: ground looked at from above; None for a drive.
+        place_sd_m: standard deviation per axis that was assumed for an orthophoto's place.
+        overhead: what cuts photos out of an orthophoto; None for a drive.
     """
 
     survey: str
@@ -59,6 +62,14 @@ class Results:
     blur_road_users: BlurRoadUsers | None = None
     languages: tuple[str, ...] = ("ja", "en")
     report: ReportParams = field(default_factory=ReportParams)
+    area_m2: float | None = None
+    place_sd_m: float = 0.0
+    overhead: Callable[[str, PhotoBox], Overhead] | None = None
+
+    @property
+    def summary(self) -> Summary:
+        """The survey in numbers."""
+        return Summary(len(self.frames), self.km, self.rejected_by_reason, self.area_m2, self.place_sd_m)
 
     @property
     def rejected_by_reason(self) -> dict[str, int]:

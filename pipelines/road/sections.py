@@ -127,8 +127,10 @@ def _ground_seen(table: gpd.GeoDataFrame, lanes: Shapes, seen: gpd.GeoDataFrame,
     lines = table.geometry.to_numpy()
     section, frame = shapely.STRtree(seen.geometry.to_numpy()).query(lanes, predicate="intersects")
     road = heading_deg(lines, shapely.length(lines) / 2)
-    along = undirected_diff_deg(road[section], seen["heading_deg"].to_numpy(np.float64)[frame]) <= along_deg
-    return _clipped_unions(lanes, section[along], seen.geometry.to_numpy()[frame[along]])
+    across = undirected_diff_deg(road[section], seen["heading_deg"].to_numpy(np.float64)[frame]) > along_deg
+    # What was seen from above has no heading, and shows roads in every direction.
+    along = ~across
+    return clipped_unions(lanes, section[along], seen.geometry.to_numpy()[frame[along]])
 
 
 def _cracked_area(table: gpd.GeoDataFrame, ground: Shapes, observations: gpd.GeoDataFrame) -> Array:
@@ -138,10 +140,10 @@ def _cracked_area(table: gpd.GeoDataFrame, ground: Shapes, observations: gpd.Geo
     section, box = shapely.STRtree(cracks.geometry.to_numpy()).query(ground, predicate="intersects")
     same = table["link"].to_numpy(object)[section] == cracks["link"].to_numpy(object)[box]
     shapes = shapely.make_valid(cracks.geometry.to_numpy()[box[same]])
-    return np.asarray(shapely.area(_clipped_unions(ground, section[same], shapes)), np.float64)
+    return np.asarray(shapely.area(clipped_unions(ground, section[same], shapes)), np.float64)
 
 
-def _clipped_unions(within: Shapes, owner: NDArray[np.int64], shapes: Shapes) -> Shapes:
+def clipped_unions(within: Shapes, owner: NDArray[np.int64], shapes: Shapes) -> Shapes:
     """(n,) the union of the shapes of each owner, clipped to it; empty for owners without any."""
     out = np.full(len(within), shapely.Polygon(), object)
     order = np.argsort(owner, kind="stable")

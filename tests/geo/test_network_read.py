@@ -159,7 +159,7 @@ def test_a_file_without_a_road_is_refused(tmp_path: Path) -> None:
 
 def test_roads_of_another_town_are_refused_with_their_distance(tmp_path: Path, extract: Path) -> None:
     path = _write(tmp_path / "r.gpkg")
-    with pytest.raises(NetworkError, match=r"the roads lie 4\.9 km from the drive"):
+    with pytest.raises(NetworkError, match=r"the roads lie 4\.9 km from the survey"):
         read_roads(path, CRS, (5000, 0, 6000, 100))
     with pytest.raises(NetworkError, match="no road within 400 m"):
         read_roads(path, CRS, (500, 0, 600, 80))
