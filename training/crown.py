@@ -1,7 +1,6 @@
 """What only crowns are judged by: plots, stem counts, cover and crown diameter."""
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from models.card import Thresholds
 from models.detections import Detections
 from models.measures import OperatingPoint, count_bias, one_to_one, plot_f1
+from models.plots import errors_of, mean_of, stems_summary
 from training.judge import Judged
 from training.sources.boxes import picture_size
 
@@ -41,11 +41,11 @@ def crown_figures(judged: Judged, thresholds: Thresholds, class_id: int = 0) -> 
     return {
         "plots": {
             "threshold": at,
-            "precision": _mean(one.precision for one in scores),
-            "recall": _mean(one.recall for one in scores),
+            "precision": mean_of(one.precision for one in scores),
+            "recall": mean_of(one.recall for one in scores),
             "f1": plot_f1(scores),
         },
-        "stems": {"threshold": stems_at, "bias": count_bias(n_seen, n_there), **_per_hectare(judged, n_seen, n_there)},
+        "stems": {"threshold": stems_at, **_stems(judged, n_seen, n_there)},
         **_cover_and_diameter(judged, seen, there),
     }
 
@@ -67,7 +67,7 @@ def count_threshold(judged: Judged, class_id: int) -> float:
 def _by_plot(judged: Judged, class_id: int, threshold: float) -> OperatingPoint:
     pairs = zip(judged.truths, judged.found, strict=True)
     scores = [one_to_one(truth, boxes, class_id, threshold) for truth, boxes in pairs]
-    precision, recall = _mean(one.precision for one in scores), _mean(one.recall for one in scores)
+    precision, recall = mean_of(one.precision for one in scores), mean_of(one.recall for one in scores)
     return OperatingPoint(threshold, precision, recall, plot_f1(scores))
 
 
@@ -75,16 +75,10 @@ def _counting(boxes: Detections, class_id: int, threshold: float) -> NDArray[np.
     return boxes.where((boxes.class_id == class_id) & (boxes.score >= threshold)).xyxy
 
 
-def _per_hectare(judged: Judged, seen: list[int], there: list[int]) -> dict[str, float]:
-    """Mean absolute error of stems per hectare and the mean truth, over plots whose pixels have a known size."""
+def _stems(judged: Judged, seen: list[int], there: list[int]) -> dict[str, float]:
+    """Bias of the count over all plots, and errors per hectare over those whose pixels have a known size."""
     hectares = [_hectares(judged, at) for at in range(len(judged.samples))]
-    known = [(s / ha, t / ha) for s, t, ha in zip(seen, there, hectares, strict=True) if ha]
-    errors = [s - t for s, t in known]
-    return {
-        "ha_mae": _mean(abs(one) for one in errors),
-        "ha_bias": _mean(errors),
-        "ha_mean_true": _mean(t for _, t in known),
-    }
+    return {**stems_summary(list(zip(seen, there, hectares, strict=True))), "bias": count_bias(seen, there)}
 
 
 def _cover_and_diameter(judged: Judged, seen: list[Any], there: list[Any]) -> dict[str, Any]:
@@ -94,16 +88,7 @@ def _cover_and_diameter(judged: Judged, seen: list[Any], there: list[Any]) -> di
         cover.append((_cover(seen[at], size), _cover(there[at], size)))
         if sample.gsd_m is not None and len(seen[at]) and len(there[at]):
             diameter.append((_diameter(seen[at]) * sample.gsd_m, _diameter(there[at]) * sample.gsd_m))
-    return {"cover_pct": _errors(cover), "diameter_m": _errors(diameter)}
-
-
-def _errors(pairs: list[tuple[float, float]]) -> dict[str, float]:
-    return {
-        "n": len(pairs),
-        "mean_true": _mean(true for _, true in pairs),
-        "mae": _mean(abs(seen - true) for seen, true in pairs),
-        "bias": _mean(seen - true for seen, true in pairs),
-    }
+    return {"cover_pct": errors_of(cover), "diameter_m": errors_of(diameter)}
 
 
 def _cover(xyxy: NDArray[np.float32], size_px: tuple[int, int]) -> float:
@@ -126,8 +111,3 @@ def _diameter(xyxy: NDArray[np.float32]) -> float:
 def _hectares(judged: Judged, at: int) -> float:
     gsd_m, (width, height) = judged.samples[at].gsd_m, picture_size(judged.samples[at].picture)
     return 0.0 if gsd_m is None else width * height * gsd_m**2 / 1e4
-
-
-def _mean(values: Iterable[float]) -> float:
-    kept = [one for one in values if not np.isnan(one)]
-    return float(np.mean(kept)) if kept else float("nan")

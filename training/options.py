@@ -15,7 +15,7 @@ from training.recipe import CardPart, Recipe, read_recipe
 from training.sources.catalogue import read_catalogue, read_mirror
 from training.sources.samples import Sets
 
-__all__ = ["FILE", "FOLDER", "IfChanged", "Job", "with_hardware", "with_job"]
+__all__ = ["FILE", "FOLDER", "IfChanged", "Job", "job_of", "with_hardware", "with_job"]
 
 IfChanged = Literal["refuse", "anew"]
 """What to do with a run that was begun otherwise than it would be now."""
@@ -71,11 +71,21 @@ def with_job(verb: Callable[..., None]) -> Callable[..., None]:
     @click.option("--mirror", type=FOLDER, default=None, help="Has what --data lacks; by default sets.mirror.")
     @wraps(verb)
     def with_one_argument(params_path: Path, recipe: Path | None, **others: Any) -> None:
-        params = read_params(params_path)
         data, catalogue, mirror = (others.pop(name) for name in ("data", "catalogue", "mirror"))
-        own = catalogue or params.sets.catalogue
-        near = mirror or read_mirror(own) or params.sets.mirror
-        sets = Sets(read_catalogue(own), data or params.sets.folder, near)
-        verb(job=Job(params, sets, recipe), **others)
+        verb(job=job_of(params_path, recipe, data, catalogue, mirror), **others)
 
     return with_one_argument
+
+
+def job_of(
+    params_path: Path = PARAMS,
+    recipe: Path | None = None,
+    data: Path | None = None,
+    catalogue: Path | None = None,
+    mirror: Path | None = None,
+) -> Job:
+    """The job that these options ask for; what is None is as the parameters say."""
+    params = read_params(params_path)
+    own = catalogue or params.sets.catalogue
+    near = mirror or read_mirror(own) or params.sets.mirror
+    return Job(params, Sets(read_catalogue(own), data or params.sets.folder, near), recipe)

@@ -36,7 +36,10 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with the verb that was perhaps meant."""
+        """As click does, with verbs of two words, and with the verb that was perhaps meant."""
+        two = " ".join(args[:2])
+        if len(args) > 1 and two in _entries():
+            return two, self.get_command(ctx, two), args[2:]
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -111,4 +114,5 @@ def _one_line(error: BaseException) -> str:
 
 
 def _entries() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+    """Verbs by name; `evaluate.forest` is the verb `evaluate forest`, of another package than `evaluate` perhaps."""
+    return {entry.name.replace(".", " "): entry for entry in entry_points(group=GROUP)}
