@@ -18,6 +18,7 @@ from pipelines.road.consolidate import ConsolidateParams
 from pipelines.road.coverage import CoverageParams
 from pipelines.road.evidence import EvidenceParams
 from pipelines.road.judge import JudgeParams
+from pipelines.road.ortho.params import RoadOrthoParams
 from pipelines.road.previous import PreviousParams
 from pipelines.road.sections import SectionParams
 
@@ -48,6 +49,7 @@ class RoadParams(BaseModel):
     sections: SectionParams = Field(default_factory=SectionParams)
     previous: PreviousParams = Field(default_factory=PreviousParams)
     report: ReportParams = Field(default_factory=ReportParams)
+    orthophoto: RoadOrthoParams = Field(default_factory=RoadOrthoParams)
 
     @classmethod
     def read(cls, path: Path | None) -> Self:

@@ -51,7 +51,7 @@ def plant(width_px: int, height_px: int, *, spacing_px: int = 60, largest_px: in
         if not disc.any() or (taken[window] & disc).any():
             continue
         taken[window] |= disc
-        picture[window][disc] = _colour(len(boxes) + 1)
+        picture[window][disc] = colour(len(boxes) + 1)
         rows, columns = np.nonzero(disc)
         top, left = window[0].start, window[1].start
         boxes.append((left + columns.min(), top + rows.min(), left + columns.max() + 1, top + rows.max() + 1))
@@ -66,7 +66,8 @@ def _disc(centre: NDArray[Any], radius: float, width: int, height: int) -> tuple
     return (rows, columns), (xx + 0.5 - x) ** 2 + (yy + 0.5 - y) ** 2 <= radius**2
 
 
-def _colour(number: int) -> tuple[int, int, int]:
+def colour(number: int) -> tuple[int, int, int]:
+    """The colour of an object by its number, which `ExactDetector` reads back."""
     return 100 + number // 40_000, 100 + number // 200 % 150, 50 + number % 200
 
 

@@ -38,12 +38,13 @@ from pipelines.road.publish import GEOPACKAGE_NAME, Published, Results, publish
 from pipelines.road.sections import rate_sections
 from pipelines.survey import Survey
 
-__all__ = ["Job", "assess", "run_road", "work_folder"]
+__all__ = ["BEGUN", "Job", "assess", "provenance_of", "record", "refuse_edited", "run_road", "work_folder"]
 
 Progress = Callable[[int, int], None]
 
 _RECORD = "published"
-_BEGUN = "begun"
+BEGUN = "begun"
+"""What is recorded while it is not known whose a file is."""
 
 
 def work_folder(out_dir: Path) -> Path:
@@ -92,15 +93,15 @@ def run_road(survey: Survey, job: Job) -> tuple[Results, Published]:
     """
     work = work_folder(job.out_dir)
     with sole_writer(work):
-        _refuse_edited(survey, job.out_dir)
+        refuse_edited(survey.previous, job.out_dir)
         ready = preflight(survey, job.params)
         with ready.source:
             for line in ready.lines:
                 job.tell(line)
             results = assess(ready, _look(ready, job, work), job)
-            _record(work, _BEGUN)
+            record(work, BEGUN)
             published = publish(results, job.out_dir, job.writing)
-        _record(work, sha256_of(published.geopackage))
+        record(work, sha256_of(published.geopackage))
     return results, published
 
 
@@ -154,7 +155,7 @@ def assess(ready: Ready, looked: Looked, job: Job) -> Results:
         track=scene.trajectory.line(),
         rejected=_rejected(ready, rejected, times),
         read_frame=_reader(ready.source),
-        provenance=_provenance(job.detector.card),
+        provenance=provenance_of(job.detector.card),
         km=scene.trajectory.length_m / 1000,
         camera=scene.camera,
         roads=scene.roads.links,
@@ -199,7 +200,8 @@ def _reader(source: FrameSource) -> Callable[[str], Picture]:
     return lambda name: source.read(numbers[name])
 
 
-def _provenance(card: ModelCard) -> Provenance:
+def provenance_of(card: ModelCard) -> Provenance:
+    """What made the results, as reports state it."""
     return Provenance(card.name, card.sha256, tuple(card.limits), version("michisora"))
 
 
@@ -208,20 +210,24 @@ def _reasons(rejected: pd.DataFrame) -> str:
     return "Reasons: " + (", ".join(f"{reason} {n}" for reason, n in sorted(counts.items())) or "none was taken")
 
 
-def _refuse_edited(survey: Survey, out_dir: Path) -> None:
-    """Results that people have worked on since are not overwritten; nor is the previous survey by the new one."""
-    product, record = out_dir / GEOPACKAGE_NAME, work_folder(out_dir) / _RECORD
+def refuse_edited(previous: Path | None, out_dir: Path) -> None:
+    """Results that people have worked on since are not overwritten; nor is the previous survey by the new one.
+
+    Raises:
+        OutputError: they would be.
+    """
+    product, known = out_dir / GEOPACKAGE_NAME, work_folder(out_dir) / _RECORD
     if not product.exists():
         return
     remedy = f"Give another --out, and --previous {product} to take over what people edited"
-    if survey.previous is not None and survey.previous.resolve() == product.resolve():
+    if previous is not None and previous.resolve() == product.resolve():
         raise OutputError("the previous survey's results would be overwritten", where=product, remedy=remedy)
-    written = record.read_text() if record.exists() else _BEGUN
-    if written not in {_BEGUN, sha256_of(product)}:
+    written = known.read_text() if known.exists() else BEGUN
+    if written not in {BEGUN, sha256_of(product)}:
         raise OutputError("the results were edited since they were written", where=product, remedy=remedy)
 
 
-def _record(work: Path, state: str) -> None:
-    """Remember what was published, so that edits are noticed; `begun` while it is not known whose a file is."""
+def record(work: Path, state: str) -> None:
+    """Remember what was published, by its SHA-256, so that edits are noticed."""
     with replacing(work / _RECORD) as temporary:
         temporary.write_text(state)

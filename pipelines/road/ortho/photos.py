@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from geo.raster import Grid, OrthoReader
-from pipelines.report.content import Overhead, PhotoBox
+from models.band import see
+from models.detector import Detector
+from pipelines.report.content import BlurRoadUsers, Box, Overhead, PhotoBox, Picture
 
-__all__ = ["Overview"]
+__all__ = ["Overview", "users_of"]
 
 Floats = NDArray[np.float64]
 _ASPECT: Final = 16 / 9
@@ -82,6 +84,15 @@ class Overview:
     def _road_near(self, place: shapely.Geometry, reach_m: float) -> shapely.Geometry:
         west, south, east, north = shapely.bounds(place).tolist()
         return shapely.clip_by_rect(self.road, west - reach_m, south - reach_m, east + reach_m, north + reach_m)
+
+
+def users_of(detector: Detector, min_score: float) -> BlurRoadUsers:
+    """What finds people and vehicles on a photo from above: no bonnet of the camera's own vehicle is among them."""
+
+    def find(picture: Picture) -> list[Box]:
+        return [(x1, y1, x2, y2) for x1, y1, x2, y2 in see(detector, picture, min_score).xyxy.tolist()]
+
+    return find
 
 
 def _pixels(shape: shapely.Geometry, grid: Grid, corner: Floats) -> shapely.Geometry:
