@@ -19,7 +19,7 @@ State = Literal["ok", "missing", "broken"]
 
 BASE = (
     "numpy",
-    "opencv-python",
+    "opencv-python-headless",
     "pillow",
     "av",
     "geopandas",

@@ -1,4 +1,6 @@
 import json
+import re
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,7 @@ from click.testing import CliRunner
 
 from models import detector
 from pipelines.cli.doctor import doctor
-from pipelines.health import examine, is_healthy
+from pipelines.health import BASE, EXTRAS, examine, is_healthy
 
 
 def test_a_working_installation_is_found_healthy_and_its_back_end_named(tmp_path):
@@ -14,6 +16,13 @@ def test_a_working_installation_is_found_healthy_and_its_back_end_named(tmp_path
     assert is_healthy(findings)
     for task in detector.known_tasks():
         assert any(one.item == task and "runs on" in one.detail for one in findings)
+
+
+def test_only_what_the_installation_asks_for_is_looked_for():
+    asked = [re.split("[ ;<>=!~\\[]", one)[0] for one in requires("michisora") or [] if "extra ==" not in one]
+    assert set(BASE) <= set(asked)
+    in_extras = " ".join(one for one in requires("michisora") or [] if "extra ==" in one)
+    assert all(name in in_extras for names in EXTRAS.values() for name in names)
 
 
 def test_weights_that_are_not_the_cards_are_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
