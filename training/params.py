@@ -24,6 +24,8 @@ from training.recipe import Recipe, recipe_from
 __all__ = ["PARAMS", "SetsParams", "TrainingParams", "read_params"]
 
 PARAMS = Path("params.yaml")
+# What holds outside a checkout: beside this file in a wheel, above it in an editable installation.
+_CAME_WITH = (Path(__file__).with_name("params.yaml"), Path(__file__).parents[1] / "params.yaml")
 
 
 class _Section(BaseModel):
@@ -83,13 +85,13 @@ class TrainingParams(_Section):
 
 
 def read_params(path: Path) -> TrainingParams:
-    """Read the sections that are about training; defaults where `path` is the usual one and is not there.
+    """Read the sections that are about training; those of the installation where `path` is the usual one and absent.
 
     Raises:
         RecipeError: when the file cannot be read, or a knob is unknown or turned too far.
     """
     if path == PARAMS and not path.exists():
-        return TrainingParams()
+        path = next((came for came in _CAME_WITH if came.exists()), path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

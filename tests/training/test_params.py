@@ -68,9 +68,9 @@ def test_an_unknown_task_and_an_unknown_knob_are_named(tmp_path):
         read_params(write(tmp_path, profile="quick"))
 
 
-def test_without_the_usual_file_everything_has_its_default(tmp_path, monkeypatch):
+def test_outside_a_checkout_the_recipes_of_the_installation_hold(tmp_path, checkout, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert read_params(Path("params.yaml")) == TrainingParams()
+    assert read_params(Path("params.yaml")) == read_params(checkout / "params.yaml")
     with pytest.raises(RecipeError, match="cannot be read"):
         read_params(Path("other.yaml"))
 
