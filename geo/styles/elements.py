@@ -26,9 +26,9 @@ def add_symbol(parent: Element, name: str, kind: Kind, symbol: Symbol) -> Elemen
     return element
 
 
-def rgba(colour: str) -> str:
-    """`#rrggbb` as QGIS writes it, `r,g,b,255`."""
-    return ",".join(str(int(colour[k : k + 2], 16)) for k in (1, 3, 5)) + ",255"
+def rgba(colour: str, opacity: float = 1.0) -> str:
+    """`#rrggbb` as QGIS writes it, `r,g,b,a`, each from 0 to 255."""
+    return ",".join([*(str(int(colour[k : k + 2], 16)) for k in (1, 3, 5)), str(round(255 * opacity))])
 
 
 def _ground_size(symbol: Symbol) -> str:
@@ -45,7 +45,7 @@ def _marker(symbol: Symbol) -> dict[str, str]:
         "size_map_unit_scale": _ground_size(symbol),
         "outline_color": rgba(symbol.outline),
         "outline_style": "solid",
-        "outline_width": "0.3",
+        "outline_width": f"{symbol.outline_mm:g}",
         "outline_width_unit": "MM",
         "scale_method": "diameter",
         "horizontal_anchor_point": "1",
@@ -67,10 +67,10 @@ def _line(symbol: Symbol) -> dict[str, str]:
 
 def _fill(symbol: Symbol) -> dict[str, str]:
     return {
-        "color": rgba(symbol.colour),
+        "color": rgba(symbol.colour, symbol.fill_opacity),
         "style": symbol.shape,
         "outline_color": rgba(symbol.outline),
         "outline_style": "solid",
-        "outline_width": "0.3",
+        "outline_width": f"{symbol.outline_mm:g}",
         "outline_width_unit": "MM",
     }

@@ -13,7 +13,18 @@ from geo.styles.symbols import Kind
 Aliases = Mapping[str, tuple[str, str]]
 
 QGIS_VERSION = "3.28.0"
-_DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+# Around the symbol's edge, not its centre, in the first of these places that is free.
+_AROUND = {
+    "placement": "6",
+    "offsetType": "1",
+    "predefinedPositionOrder": "TR,TL,BR,BL,R,L,TSR,BSR",
+    "dist": "0.4",
+    "distUnits": "MM",
+}
+# Level and in the middle of what is in view of an area: QGIS's own choice lies aslant and at its edge.
+_WITHIN = {"placement": "1", "quadOffset": "4", "centroidInside": "1", "centroidWhole": "0", "fitInPolygonOnly": "0"}
+_PLACES: dict[Kind, dict[str, str]] = {"point": _AROUND, "line": _AROUND, "polygon": _WITHIN}
 _GEOMETRY_TYPE: dict[Kind, str] = {"point": "0", "line": "1", "polygon": "2"}
 
 
@@ -25,24 +36,28 @@ def to_qml(style: Style, columns: Sequence[str] = (), aliases: Aliases | None = 
         columns: the layer's columns without geometry, in order.
         aliases: column → (Japanese, English) names shown in place of the column's.
     """
-    aliases = aliases or {}
-    root = Element("qgis", {"version": QGIS_VERSION, "styleCategories": "AllStyleCategories", "labelsEnabled": "0"})
-    _fields(root, columns, style.form)
-    _aliases(root, columns, aliases)
-    _editable(root, columns, style.form)
-    _renderer(root, style)
+    root = Element("qgis", {"version": QGIS_VERSION, "styleCategories": "AllStyleCategories"})
+    add_style(root, style, columns, aliases or {})
+    indent(root, " ")
+    return DOCTYPE + tostring(root, encoding="unicode") + "\n"
+
+
+def add_style(parent: Element, style: Style, columns: Sequence[str], aliases: Aliases) -> None:
+    """Append what makes up a style: to a QML document, or to a layer of a project, which hold the same elements."""
+    parent.set("labelsEnabled", "0" if style.form.labels is None else "1")
+    _fields(parent, columns, style.form)
+    _aliases(parent, columns, aliases)
+    _editable(parent, columns, style.form)
+    _renderer(parent, style)
     if style.form.labels is not None:
-        root.set("labelsEnabled", "1")
-        _labelling(root, style.form.labels)
+        _labelling(parent, style.form.labels, style.kind)
     if style.form.tip is not None:
-        SubElement(root, "mapTip", {"enabled": "1"}).text = _tip_html(style.form.tip, style.form, aliases)
-        SubElement(root, "previewExpression").text = f'"{style.form.tip.title}"'
+        SubElement(parent, "mapTip", {"enabled": "1"}).text = _tip_html(style.form.tip, style.form, aliases)
+        SubElement(parent, "previewExpression").text = f'"{style.form.tip.title}"'
     if style.form.sort_by is not None:
         table = {"sortExpression": f'"{style.form.sort_by}"', "sortOrder": "0", "actionWidgetStyle": "dropDown"}
-        SubElement(root, "attributetableconfig", table)
-    SubElement(root, "layerGeometryType").text = _GEOMETRY_TYPE[style.kind]
-    indent(root, " ")
-    return _DOCTYPE + tostring(root, encoding="unicode") + "\n"
+        SubElement(parent, "attributetableconfig", table)
+    SubElement(parent, "layerGeometryType").text = _GEOMETRY_TYPE[style.kind]
 
 
 def alias(names: tuple[str, str]) -> str:
@@ -122,7 +137,7 @@ def _editable(root: Element, columns: Sequence[str], form: Form) -> None:
         SubElement(listed, "field", {"name": column, "editable": "1" if column in form.editable else "0"})
 
 
-def _labelling(root: Element, labels: Labels) -> None:
+def _labelling(root: Element, labels: Labels, kind: Kind) -> None:
     settings = SubElement(SubElement(root, "labeling", {"type": "simple"}), "settings", {"calloutType": "simple"})
     text = SubElement(
         settings,
@@ -139,9 +154,7 @@ def _labelling(root: Element, labels: Labels) -> None:
     )
     buffer = {"bufferDraw": "1", "bufferSize": "0.8", "bufferSizeUnits": "MM", "bufferColor": rgba("#ffffff")}
     SubElement(text, "text-buffer", buffer)
-    # Around the symbol's edge, not its centre, in the first of these places that is free.
-    around = {"placement": "6", "offsetType": "1", "predefinedPositionOrder": "TR,TL,BR,BL,R,L,TSR,BSR"}
-    SubElement(settings, "placement", {**around, "dist": "0.4", "distUnits": "MM", "priority": "5"})
+    SubElement(settings, "placement", {**_PLACES[kind], "priority": "5"})
     scale = {"scaleVisibility": "1", "scaleMin": "1", "scaleMax": str(labels.shown_from_scale)}
     SubElement(settings, "rendering", {**scale, "drawLabels": "1", "obstacle": "1"})
 

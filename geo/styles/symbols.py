@@ -40,7 +40,9 @@ class Symbol:
         min_mm: smallest size on paper or screen.
         max_mm: largest size on paper or screen.
         outline: `#rrggbb` around points and areas.
-        opacity: 0 to 1.
+        outline_mm: its width on paper or screen.
+        opacity: of the whole symbol, 0 to 1.
+        fill_opacity: of an area's inside alone, 0 to 1.
     """
 
     colour: str
@@ -49,7 +51,9 @@ class Symbol:
     min_mm: float = 2.4
     max_mm: float = 6.0
     outline: str = "#222222"
+    outline_mm: float = 0.3
     opacity: float = 1.0
+    fill_opacity: float = 1.0
 
     def __post_init__(self) -> None:
         for colour in (self.colour, self.outline):

@@ -55,4 +55,6 @@ def forest(  # noqa: PLR0913, PLR0917 - one argument per option
     if not results.date:
         say("the file does not say when it was flown: state it with --date YYYY-MM-DD")
     click.echo(f"GeoPackage  {published.geopackage}")
+    click.echo(f"project     {published.project} (QGIS)")
+    click.echo(f"to hand on  {published.bundle}")
     click.echo(f"picture     {published.picture}")

@@ -1,6 +1,7 @@
 """How the forest job's tables look in QGIS: symbols, names in both languages, tips and labels."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import geopandas as gpd
@@ -37,6 +38,9 @@ ORIGIN: Final = (Choice("register", "森林簿", "Register"), Choice("delineated
 # Cividis (Nuñez, Anderton and Renslow 2018), six steps: even for any colour vision, and darker where there is more.
 _RAMP: Final = ("#fee838", "#cab969", "#9b8f78", "#6c6e72", "#3f4e6c", "#00224e")
 _STEPS: Final = (1, 2, 2.5, 5)
+_MESH: Final = Symbol(OKABE_ITO["grey"], opacity=0.6, outline="#333333")
+# Borders are what a stand map is read by: strong, while the picture beneath shows through.
+_STAND: Final = Symbol(OKABE_ITO["grey"], outline=OKABE_ITO["blue"], outline_mm=0.7, fill_opacity=0.35)
 
 TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "tops": ("樹頂点", "Tree tops"),
@@ -104,7 +108,7 @@ def forest_layer(name: str, frame: gpd.GeoDataFrame) -> Layer:
 def _style(name: str, frame: gpd.GeoDataFrame) -> Style:
     if name == "mesh20m":
         tip = MapTip("mesh", ("stems", "stems_ha", "cover_pct", "crown_diameter_m", "height_m"))
-        return _ramp("stems_ha", frame, Form(editable=(), tip=_known(tip, frame)), opacity=0.6)
+        return _ramp("stems_ha", frame, Form(editable=(), tip=_known(tip, frame)), _MESH)
     if name == "stands":
         density = ("stem_density_ha", "stem_density_low_ha", "stem_density_high_ha")
         rows = ("area_ha", "n_crowns", *density, "crown_cover_pct", "crown_diameter_m", "height_m", "gap_pct")
@@ -114,7 +118,7 @@ def _style(name: str, frame: gpd.GeoDataFrame) -> Style:
             labels=Labels("stand", 10.0, 25_000),
             tip=_known(MapTip("stand", rows), frame),
         )
-        return _ramp("stem_density_ha", frame, form, opacity=0.45)
+        return _ramp("stem_density_ha", frame, form, _STAND)
     return _PLAIN[name]
 
 
@@ -122,10 +126,10 @@ def _known(tip: MapTip, frame: gpd.GeoDataFrame) -> MapTip:
     return MapTip(tip.title, tuple(row for row in tip.rows if row in frame))
 
 
-def _ramp(column: str, frame: gpd.GeoDataFrame, form: Form, opacity: float) -> Graduated:
+def _ramp(column: str, frame: gpd.GeoDataFrame, form: Form, look: Symbol) -> Graduated:
     bounds = [0.0, *_round_steps(frame[column].to_numpy(np.float64))]
     ranges = [
-        Range(low, high, f"{low:,.0f}–{high:,.0f} 本/ha", "", Symbol(colour, opacity=opacity, outline="#333333"))
+        Range(low, high, f"{low:,.0f}–{high:,.0f} 本/ha", "", replace(look, colour=colour))
         for low, high, colour in zip(bounds[:-1], bounds[1:], _RAMP, strict=False)
     ]
     return Graduated("polygon", column, tuple(ranges), form)

@@ -12,10 +12,12 @@ import shapely
 
 from geo.geopackage import Layer, write_geopackage
 from geo.raster import Ortho
+from pipelines.archive import write_zip
 from pipelines.files import replacing
-from pipelines.forest.backdrop import backdrop_of
+from pipelines.forest.backdrop import Backdrop, backdrop_of
 from pipelines.forest.layers import forest_layer
 from pipelines.forest.picture import quick_look
+from pipelines.forest.project import forest_project, write_photo, write_project
 from pipelines.forest.results import Results
 from pipelines.journal import writing_to
 
@@ -24,6 +26,9 @@ __all__ = ["GEOPACKAGE_NAME", "Published", "layers", "publish"]
 GEOPACKAGE_NAME = "forest.gpkg"
 PICTURE_NAME = "forest.png"
 SUMMARY_NAME = "summary.txt"
+PROJECT_NAME = "forest.qgz"
+PHOTO_NAME = "forest_photo.tif"
+BUNDLE_NAME = "forest.zip"
 _UNDATED = dt.date(1970, 1, 1)
 _DECIMALS = {"score": 3, "crown_diameter_m": 2, "crown_diameter_qm_m": 2, "area_ha": 4, "gsd_m": 4, "area_m2": 2}
 _CROWN_COLUMNS = ["uuid", "class", "score", "crown_diameter_m", "area_m2", "height_m", "height_from", "n_tops"]
@@ -31,9 +36,11 @@ _CROWN_COLUMNS = ["uuid", "class", "score", "crown_diameter_m", "area_m2", "heig
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where the products lie."""
+    """Where the products lie; `bundle` is GeoPackage, project and reduced orthophoto in one ZIP."""
 
     geopackage: Path
+    project: Path
+    bundle: Path
     picture: Path
     summary: Path
 
@@ -45,15 +52,33 @@ def publish(results: Results, ortho: Ortho, out_dir: Path) -> Published:
         OutputError: the folder cannot be written, or the disk is full.
         LayerError: the GeoPackage cannot be written.
     """
-    paths = Published(out_dir / GEOPACKAGE_NAME, out_dir / PICTURE_NAME, out_dir / SUMMARY_NAME)
+    paths = Published(
+        *(out_dir / name for name in (GEOPACKAGE_NAME, PROJECT_NAME, BUNDLE_NAME, PICTURE_NAME, SUMMARY_NAME))
+    )
     with writing_to(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)
+    beneath = backdrop_of(results.ground, ortho)
     with replacing(paths.picture) as part:
-        part.write_bytes(quick_look(results, backdrop_of(results.ground, ortho)))
-    write_geopackage(paths.geopackage, layers(results), _date(results) or _UNDATED)
+        part.write_bytes(quick_look(results, beneath))
+    tables = layers(results)
+    write_geopackage(paths.geopackage, tables, _date(results) or _UNDATED)
+    _write_qgis(paths, results, tables, beneath)
     with replacing(paths.summary) as part:
         part.write_text("\n".join([results.survey, *ortho.lines, *results.lines(), ""]), encoding="utf-8")
     return paths
+
+
+def _write_qgis(paths: Published, results: Results, tables: list[Layer], beneath: Backdrop) -> None:
+    """The project beside the GeoPackage, and both with the reduced orthophoto in a ZIP to hand on."""
+    photo = paths.geopackage.with_name(PHOTO_NAME)
+    project = forest_project(results, tables, beneath, (GEOPACKAGE_NAME, PHOTO_NAME))
+    with replacing(photo) as part:
+        write_photo(part, beneath)
+    with replacing(paths.project) as part:
+        write_project(part, project)
+    with replacing(paths.bundle) as part:
+        members = (paths.geopackage, paths.project, photo)
+        write_zip(part, {path.name: path for path in members}, project.date)
 
 
 def layers(results: Results) -> list[Layer]:

@@ -15,7 +15,7 @@ from models.card import ModelCard
 from pipelines.forest.ground import Ground
 from pipelines.forest.params import StandParams
 
-__all__ = ["COLUMNS", "CountError", "count_error", "stand_table"]
+__all__ = ["COLUMNS", "CountError", "count_error", "interval", "stand_table"]
 
 _Z90: Final = 1.645
 _NONE_FOUND: Final = 3.0
@@ -148,14 +148,14 @@ def _figures(row: dict[str, Any], error: CountError) -> dict[str, Any]:
     sizes = dict.fromkeys(("crown_diameter_m", "crown_diameter_qm_m"), np.nan)
     if seen <= 0:
         return {"kind": None, **sizes, **figures, "n_crowns": pd.NA, **dict.fromkeys(names, np.nan)}
-    low, high = _interval(n, error.sd)
+    low, high = interval(n, error.sd)
     ha, cover = seen / 1e4, 100 * covered / seen
     values = (n / ha, low / ha, high / ha, cover, 100 * opened / seen)
     kind = "forest" if cover >= _FOREST_PCT else "open"
     return {"kind": kind, **sizes, **figures, **dict(zip(names, values, strict=True))}
 
 
-def _interval(n: int, sd: float) -> tuple[float, float]:
+def interval(n: int, sd: float) -> tuple[float, float]:
     """90 % interval of a count: chance and the model's own spread, log-normal."""
     if n == 0:
         return 0.0, _NONE_FOUND

@@ -14,6 +14,115 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "crown_chm": ("樹冠（樹冠高のみ）", "crown, heights alone"),
     "gap": ("ギャップ", "gap"),
     "stand_border": ("林分界", "stand border"),
+    "flown": ("撮影日", "Flown"),
+    "undated": ("撮影日不明", "date of the flight unknown"),
+    "legend": ("凡例", "Legend"),
+    "photo": ("オルソ画像（縮小）", "Orthophoto, reduced"),
+    "sheet": ("A3横 日本語", "A3 landscape, English"),
+    "area": ("撮影面積", "photographed"),
+    "area_ha": ("{value} ha", "{value} ha"),
+    "stems": ("立木本数（樹冠数）", "stems (crowns)"),
+    "density": ("立木密度 本/ha", "stems per hectare"),
+    "density_interval": ("90 % 区間 {low}–{high}", "90 % interval {low}–{high}"),
+    "stems_line": (
+        "{ha} ha　立木 {n} 本、{per_ha} 本/ha（90 % 区間 {low}–{high}）",
+        "{ha} ha   {n} stems, {per_ha} per hectare (90 % interval {low}–{high})",
+    ),
+    "cover": ("樹冠被覆率", "crown cover"),
+    "diameter": ("平均樹冠直径", "mean crown diameter"),
+    "height": ("平均樹高", "mean height"),
+    "gaps": ("ギャップ（{ha} ha）", "canopy gaps ({ha} ha)"),
+    "stands": ("林分", "Stands"),
+    "stand": ("林分", "Stand"),
+    "stands_first": (
+        "面積の大きい順に {n} 林分。残りは次のページ以降",
+        "The {n} largest; the others on the next pages",
+    ),
+    "stands_all": ("面積の大きい順", "Largest first"),
+    "stands_more": (
+        "面積の大きい順に {n} 林分まで。残り {more} 林分は stands.csv にある。",
+        "The {n} largest; the other {more} are in stands.csv.",
+    ),
+    "stands_none": ("林分はありません。", "There are no stands."),
+    "column_area": ("面積 ha", "Area, ha"),
+    "column_stems": ("本数", "Stems"),
+    "column_density": ("本/ha（90 % 区間）", "Stems/ha (90 %)"),
+    "column_cover": ("被覆率 %", "Cover, %"),
+    "column_diameter": ("樹冠直径 m", "Crown, m"),
+    "column_height": ("樹高 m", "Height, m"),
+    "column_gap": ("ギャップ %", "Gaps, %"),
+    "column_seen": ("撮影率 %", "Seen, %"),
+    "map_alt": ("林分界と樹冠をオルソ画像に重ねた地図", "Map: stand borders and crowns over the orthophoto"),
+    "worth": ("数値の確かさ", "What the figures are worth"),
+    "worth_counts": (
+        "本数：人が描いた {n} 標本区（{plots}、平均 {mean} 本/ha）で、モデルの本数は平均 {mae} 本/ha ずれた"
+        "（偏り {bias}）。",
+        "Counts: on {n} labelled plots ({plots}; {mean} stems/ha on average) the model was off by {mae} stems/ha on "
+        "average (bias {bias}).",
+    ),
+    "worth_crowns": (
+        "樹冠：その標本区で、実際の樹冠の {recall} % を見つけ、{missed} % を見落とした。"
+        "描いた樹冠の {wrong} % は誤りだった。",
+        "Crowns: it found {recall} % of the crowns there and missed {missed} %; {wrong} % of what it drew was none.",
+    ),
+    "worth_sizes": (
+        "被覆率の誤差は平均 {cover} ポイント、樹冠直径の誤差は平均 {diameter} m。",
+        "Cover was off by {cover} points, crown diameter by {diameter} m on average.",
+    ),
+    "worth_assumed": (
+        "モデルの性能表に標本区での本数の誤差がないため、±{sd} %（標準偏差）と仮定した。",
+        "The model's card states no error of counts on plots: ±{sd} % (standard deviation) is assumed.",
+    ),
+    "worth_interval": (
+        "区間は 90 %：偶然の変動と上記の誤差から。モデルが一様に見落とす分は含まない。"
+        "この森林での現地確認はしていない。",
+        "Intervals are 90 %, of chance and that error. They do not hold what a model misses everywhere alike. "
+        "Nothing was checked on the ground in this forest.",
+    ),
+    "worth_heights": (
+        "樹高は樹冠高モデルの値で、その誤差は分からない。樹冠高モデルだけで見つけた {n} 本は上の誤差に含まれない。",
+        "Heights are the height model's own, of unknown error; the {n} crowns that it alone shows are not in the "
+        "figures above.",
+    ),
+    "limits": ("この地図の限界", "Limits of this map"),
+    "limit_crown": (
+        "樹冠は検出枠に内接する楕円で描く（樹冠高モデルだけの樹冠は輪郭）。樹冠数を立木本数とみなすので、"
+        "一つの樹冠の下の複数の幹は 1 本になり、下層木は写らない。",
+        "Crowns are ellipses in the model's boxes (outlines where the height model alone shows them). A crown is a "
+        "stem: several stems under one crown count as one, and the understorey is not seen.",
+    ),
+    "limit_absent": (
+        "樹種、林齢、材積、所有者は写真から分からないので載せない。",
+        "Species, age, volume and ownership cannot be had from the picture and are not stated.",
+    ),
+    "limit_undated": ("撮影日は画像に記録されていない。", "The file does not say when it was flown."),
+    "limit_gsd": (
+        "画像の解像度 {gsd} cm はモデルの想定 {model} cm より粗い。小さな樹冠は見落とされる。",
+        "The picture has {gsd} cm a pixel, coarser than the {model} cm of the model: small crowns are missed.",
+    ),
+    "limit_rejected": ("読めなかった範囲：{n} か所。", "Parts that could not be read: {n}."),
+    "limit_full": (
+        "樹冠がモデルの上限に達した範囲が {n} か所あり、見落としがあり得る。",
+        "In {n} tiles there were as many crowns as the model keeps: some may be missing.",
+    ),
+    "limit_register": (
+        "林分の区画は森林簿の図形のまま。画像との位置ずれは補正していない。",
+        "Borders are the register's own; no shift between them and the picture was corrected.",
+    ),
+    "limit_delineated": (
+        "林分の区画は、立木密度、被覆率、樹冠直径、樹高の違いから自動で引いた。所有界や施業界ではない。",
+        "Borders were drawn from differences in density, cover, crown diameter and height: they are no boundaries of "
+        "ownership or management.",
+    ),
+    "limit_card": ("モデルの性能表の記載（原文）", "What the model's card says"),
+    "source": (
+        "資料：オルソ画像 {survey}（地上解像度 {gsd} cm）、{date}。座標系：{crs}。モデル：{model}（SHA-256 {sha}）。"
+        "Michisora {version}",
+        "Sources: orthophoto {survey} ({gsd} cm a pixel), {date}. CRS: {crs}. Model: {model} (SHA-256 {sha}). "
+        "Michisora {version}",
+    ),
+    "page": ("{page} / {pages} ページ", "page {page} of {pages}"),
+    "register_csv": ("森林簿と結合する表は stands.csv。", "stands.csv is the table to join with the register."),
 }
 
 

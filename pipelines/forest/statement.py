@@ -1,0 +1,135 @@
+"""What a stand map is worth and what it does not say, in sentences: the same on the sheet and in every report."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from models.card import ModelCard
+from pipelines.forest.figures import Figures
+from pipelines.forest.results import Results
+from pipelines.forest.words import say
+
+__all__ = ["Worth", "dated", "limits_of", "source_of", "stems_line", "worth_lines", "worth_of"]
+
+_SHA_DIGITS = 12
+_COARSER = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What the model's card says of counts on labelled plots; nan where it does not.
+
+    Attributes:
+        plots: the data set's name.
+        n: how many plots.
+        mean_ha: true stems/ha, mean over plots; `mae_ha` and `bias_ha` are the errors of the count.
+        recall: share of the crowns that were found, mean over plots; `precision`: share of what was found that is one.
+        cover_points: mean absolute error of crown cover.
+        diameter_m: mean absolute error of crown diameter.
+    """
+
+    plots: str
+    n: int
+    mean_ha: float
+    mae_ha: float
+    bias_ha: float
+    recall: float
+    precision: float
+    cover_points: float
+    diameter_m: float
+
+
+def worth_of(card: ModelCard) -> Worth | None:
+    """The data set on which counts are worst, as the intervals take it; None where the card states no such error."""
+    found = [_worth(name, entry) for name, entry in sorted(card.metrics.items()) if isinstance(entry, dict)]
+    known = [one for one in found if math.isfinite(one.mae_ha) and one.mean_ha > 0]
+    return max(known, key=lambda one: one.mae_ha / one.mean_ha, default=None)
+
+
+def _worth(name: str, entry: dict[str, Any]) -> Worth:
+    def figure(part: str, key: str) -> float:
+        table = entry.get(part)
+        value = table.get(key) if isinstance(table, dict) else None
+        return math.nan if value is None else float(value)
+
+    return Worth(
+        plots=name,
+        n=int(entry.get("n_pictures") or 0),
+        mean_ha=figure("stems", "ha_mean_true"),
+        mae_ha=figure("stems", "ha_mae"),
+        bias_ha=figure("stems", "ha_bias"),
+        recall=figure("plots", "recall"),
+        precision=figure("plots", "precision"),
+        cover_points=figure("cover_pct", "mae"),
+        diameter_m=figure("diameter_m", "mae"),
+    )
+
+
+def worth_lines(results: Results, lang: str) -> list[str]:
+    """The accuracy statement, a sentence each."""
+    worth = worth_of(results.card)
+    lines = [say("worth_assumed", lang, sd=f"{100 * results.error.sd:.0f}")] if worth is None else _known(worth, lang)
+    lines.append(say("worth_interval", lang))
+    if "height_m" in results.crowns:
+        counted = results.crowns[results.crowns["counted"]]
+        lines.append(say("worth_heights", lang, n=f"{int((counted['seen_by'] == 'chm').sum()):,}"))
+    return lines
+
+
+def _known(worth: Worth, lang: str) -> list[str]:
+    bias = "–" if math.isnan(worth.bias_ha) else f"{worth.bias_ha:+.0f}".replace("-", "−")
+    counts = {"n": worth.n or "?", "plots": worth.plots, "mean": f"{worth.mean_ha:.0f}", "mae": f"{worth.mae_ha:.0f}"}
+    lines = [say("worth_counts", lang, **counts, bias=bias)]
+    if math.isfinite(worth.recall) and math.isfinite(worth.precision):
+        shares = {"recall": worth.recall, "missed": 1 - worth.recall, "wrong": 1 - worth.precision}
+        lines.append(say("worth_crowns", lang, **{key: f"{100 * share:.0f}" for key, share in shares.items()}))
+    if math.isfinite(worth.cover_points) and math.isfinite(worth.diameter_m):
+        cover, diameter = f"{worth.cover_points:.1f}", f"{worth.diameter_m:.1f}"
+        lines.append(say("worth_sizes", lang, cover=cover, diameter=diameter))
+    return lines
+
+
+def limits_of(results: Results, lang: str) -> Iterator[str]:
+    """What the map does not say, a sentence each."""
+    model_gsd = results.card.gsd_m
+    yield say("limit_crown", lang)
+    yield say("limit_absent", lang)
+    by_register = len(results.stands) > 0 and bool((results.stands["origin"] == "register").all())
+    yield say("limit_register" if by_register else "limit_delineated", lang)
+    if model_gsd is not None and results.gsd_m > _COARSER * model_gsd:
+        yield say("limit_gsd", lang, gsd=f"{100 * results.gsd_m:.1f}", model=f"{100 * model_gsd:.1f}")
+    if not results.date:
+        yield say("limit_undated", lang)
+    if len(results.rejected):
+        yield say("limit_rejected", lang, n=len(results.rejected))
+    if results.n_full:
+        yield say("limit_full", lang, n=results.n_full)
+
+
+def source_of(results: Results, lang: str) -> str:
+    """What the map was made from, and by what."""
+    return say(
+        "source",
+        lang,
+        survey=results.survey,
+        gsd=f"{100 * results.gsd_m:.1f}",
+        date=dated(results, lang),
+        crs=results.ground.crs.name,
+        model=results.card.name,
+        sha=results.card.sha256[:_SHA_DIGITS],
+        version=version("michisora"),
+    )
+
+
+def stems_line(figures: Figures, lang: str) -> str:
+    """Area, stems and stems per hectare with their interval."""
+    numbers = {"n": figures.n_stems, "per_ha": figures.per_ha, "low": figures.low_ha, "high": figures.high_ha}
+    told = {key: "–" if math.isnan(value) else f"{value:,.0f}" for key, value in numbers.items()}
+    return say("stems_line", lang, ha=f"{figures.area_ha:,.2f}", **told)
+
+
+def dated(results: Results, lang: str) -> str:
+    """The day of the flight, or that nobody says it."""
+    return f"{say('flown', lang)} {results.date}" if results.date else say("undated", lang)
