@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 from fpdf import FPDF
-from fpdf.enums import TextMode, WrapMode
 from fpdf.fonts import FontFace
 
 from pipelines.report import words
 from pipelines.report.content import ReportContent
-from pipelines.report.fonts import font_path, printable
+from pipelines.report.fonts import printable
 from pipelines.report.items import Item, SectionItem, fixed, items_of, listed_of, sections_of
 from pipelines.report.limits import limits_of, made_by
+from pipelines.report.paper import (
+    HEAD,
+    INK,
+    INNER_MM,
+    LINE,
+    MARGIN_MM,
+    SOFT,
+    Tile,
+    heading,
+    new_pages,
+    paragraph,
+    rule,
+    shortened,
+    style,
+    tiles,
+)
 
-_FAMILY = "IPAexGothic"
-_PAGE_MM, _MARGIN_MM = 210.0, 14.0
-_INNER_MM = _PAGE_MM - 2 * _MARGIN_MM
 PHOTO_PX = 640
 _PHOTO_MM = 82.0
 _BLOCK_MM = 62.0
-_INK, _SOFT, _LINE, _HEAD = (27, 37, 48), (86, 98, 112), (205, 211, 218), (234, 238, 242)
 _BAR, _BAR_GROUND = (53, 97, 142), (232, 236, 240)
 _LEVELS = {"repair": (179, 38, 30), "damage": (138, 75, 0), "none": (86, 98, 112)}
 _TABLE_WIDTHS = (11, 26, 38, 50, 26, 14, 17)
@@ -39,22 +47,6 @@ class Sources:
     photos: Mapping[str, bytes]
 
 
-class _Pages(FPDF):  # type: ignore[misc]  # the library has no types
-    """A4 pages with a running foot."""
-
-    def __init__(self, foot: str, lang: str) -> None:
-        super().__init__(format="A4", unit="mm")
-        self._foot, self._lang = foot, lang
-
-    def footer(self) -> None:
-        """The survey on the left, the page's number on the right; called by the library on every page."""
-        self.set_y(-11)
-        _style(self, 8, _SOFT)
-        self.cell(_INNER_MM - 40, 5, printable(self._foot))
-        page = words.say("page", self._lang, page=self.page_no(), pages="{nb}")
-        self.cell(40, 5, page, align="R")
-
-
 def document(content: ReportContent, sources: Sources, lang: str) -> bytes:
     """The document.
 
@@ -66,10 +58,10 @@ def document(content: ReportContent, sources: Sources, lang: str) -> bytes:
     Returns:
         PDF bytes with the used letters of the font embedded; equal for equal content.
     """
-    # fontTools reports every table it drops while it cuts the font down: news for its own developers.
-    logging.getLogger("fontTools").setLevel(logging.ERROR)
     items, sections = items_of(content, {}), sections_of(content)
-    pages = _pages(content, lang)
+    day = content.date
+    title = f"{words.say('title', lang)} {content.survey}"
+    pages = new_pages(title, f"{content.survey}　{day.isoformat()}", day, lang)
     _title_page(pages, content, (items, sections), sources.map_png, lang)
     _table(pages, "whole_list", [item for item in items if not item.look_again], lang)
     _table(pages, "look_again", [item for item in items if item.look_again], lang)
@@ -78,96 +70,60 @@ def document(content: ReportContent, sources: Sources, lang: str) -> bytes:
     return bytes(pages.output())
 
 
-def _pages(content: ReportContent, lang: str) -> _Pages:
-    pages = _Pages(f"{content.survey}　{content.date.isoformat()}", lang)
-    pages.set_margins(_MARGIN_MM, _MARGIN_MM)
-    pages.set_auto_page_break(True, margin=16)
-    pages.add_font(_FAMILY, fname=str(font_path()))
-    pages.set_creation_date(datetime(content.date.year, content.date.month, content.date.day, tzinfo=UTC))
-    pages.set_title(f"{words.say('title', lang)} {content.survey}")
-    pages.set_creator("Michisora")
-    pages.set_lang(lang)
-    pages.add_page()
-    return pages
-
-
-def _style(pages: FPDF, size: float, colour: tuple[int, int, int] = _INK, *, strong: bool = False) -> None:
-    """Set size, colour and weight; the font has one weight, so strong letters get a thin outline."""
-    pages.set_font(_FAMILY, size=size)
-    pages.set_text_color(*colour)
-    pages.set_draw_color(*colour)
-    pages.set_line_width(size * 0.009 if strong else 0.2)
-    pages.text_mode = TextMode.FILL_STROKE if strong else TextMode.FILL
-
-
 def _title_page(
     pages: FPDF, content: ReportContent, rows: tuple[list[Item], list[SectionItem]], map_png: bytes, lang: str
 ) -> None:
     items = rows[0]
-    _style(pages, 20, strong=True)
+    style(pages, 20, strong=True)
     pages.cell(0, 10, words.say("title", lang), new_x="LMARGIN", new_y="NEXT")
-    _style(pages, 11, _SOFT)
+    style(pages, 11, SOFT)
     under = f"{content.survey}　{words.say('surveyed', lang)} {content.date.isoformat()}"
-    _paragraph(pages, 6, under)
+    paragraph(pages, 6, under)
     pages.ln(2)
     _numbers(pages, content, items, lang)
     if items and items[0].rank is not None:
         _first(pages, items[0], lang)
     else:
-        _style(pages, 12)
-        _paragraph(pages, 7, f"{words.say('nothing', lang)}\n{words.say('nothing_note', lang)}")
+        style(pages, 12)
+        paragraph(pages, 7, f"{words.say('nothing', lang)}\n{words.say('nothing_note', lang)}")
     pages.ln(3)
     room = pages.page_break_trigger - pages.get_y() - 1
-    pages.image(io.BytesIO(map_png), x=_MARGIN_MM, w=_INNER_MM, h=room, keep_aspect_ratio=True)
+    pages.image(io.BytesIO(map_png), x=MARGIN_MM, w=INNER_MM, h=room, keep_aspect_ratio=True)
 
 
 def _numbers(pages: FPDF, content: ReportContent, items: list[Item], lang: str) -> None:
     """The survey in numbers, in a ruled row."""
     counts = [sum(item.judgement == level for item in listed_of(items)) for level in ("repair", "damage")]
-    above = content.summary.from_above
-    cells = [
-        (f"{words.JUDGEMENT_MARKS['repair']} {counts[0]}", words.name(words.JUDGEMENTS, "repair", lang)),
-        (f"{words.JUDGEMENT_MARKS['damage']} {counts[1]}", words.name(words.JUDGEMENTS, "damage", lang)),
-        (content.summary.extent, words.say(words.variant("km", above=above), lang)),
-        (str(content.summary.frames), words.say(words.variant("frames", above=above), lang)),
-        (str(sum(content.summary.rejected.values())), words.say(words.variant("rejected_count", above=above), lang)),
+    levels = [
+        Tile(f"{words.JUDGEMENT_MARKS[level]} {n}", words.name(words.JUDGEMENTS, level, lang), _LEVELS[level])
+        for level, n in zip(("repair", "damage"), counts, strict=True)
     ]
-    top, wide = pages.get_y(), _INNER_MM / len(cells)
-    for i, (number, label) in enumerate(cells):
-        colour = (_LEVELS["repair"], _LEVELS["damage"], _INK, _INK, _INK)[i]
-        pages.set_xy(_MARGIN_MM + i * wide, top + 1.5)
-        _style(pages, 14, colour, strong=True)
-        pages.cell(wide, 7, number)
-        pages.set_xy(_MARGIN_MM + i * wide, top + 8)
-        _style(pages, 8, _SOFT)
-        pages.cell(wide, 4, label)
-    _rule(pages, top)
-    _rule(pages, top + 13.5)
-    pages.set_xy(_MARGIN_MM, top + 17)
-
-
-def _rule(pages: FPDF, y: float) -> None:
-    pages.set_draw_color(*_LINE)
-    pages.set_line_width(0.25)
-    pages.line(_MARGIN_MM, y, _PAGE_MM - _MARGIN_MM, y)
+    figures = {
+        "km": content.summary.extent,
+        "frames": str(content.summary.frames),
+        "rejected_count": str(sum(content.summary.rejected.values())),
+    }
+    above = content.summary.from_above
+    told = [Tile(figure, words.say(words.variant(key, above=above), lang)) for key, figure in figures.items()]
+    tiles(pages, [*levels, *told])
 
 
 def _first(pages: FPDF, item: Item, lang: str) -> None:
     """Which hole first, and why, in a few lines beside a coloured bar."""
     top = pages.get_y()
-    pages.set_left_margin(_MARGIN_MM + 5)
-    pages.set_xy(_MARGIN_MM + 5, top)
-    _style(pages, 9, _LEVELS["repair"], strong=True)
+    pages.set_left_margin(MARGIN_MM + 5)
+    pages.set_xy(MARGIN_MM + 5, top)
+    style(pages, 9, _LEVELS["repair"], strong=True)
     pages.cell(0, 5, words.say("first", lang), new_x="LMARGIN", new_y="NEXT")
-    _style(pages, 14, strong=True)
+    style(pages, 14, strong=True)
     headline = f"{item.label}　{words.name(words.CLASSES, item.klass, lang)}　{_road(item, lang)}"
-    _paragraph(pages, 7, headline)
-    _style(pages, 10)
+    paragraph(pages, 7, headline)
+    style(pages, 10)
     facts = [_size(item, lang), _position(item, lang), _joined(item.reasons[lang], lang)]
-    _paragraph(pages, 5.4, "\n".join(fact for fact in facts if fact))
-    pages.set_left_margin(_MARGIN_MM)
+    paragraph(pages, 5.4, "\n".join(fact for fact in facts if fact))
+    pages.set_left_margin(MARGIN_MM)
     pages.set_fill_color(*_LEVELS["repair"])
-    pages.rect(_MARGIN_MM, top, 1.8, pages.get_y() - top, style="F")
+    pages.rect(MARGIN_MM, top, 1.8, pages.get_y() - top, style="F")
 
 
 def _table(pages: FPDF, head: str, items: list[Item], lang: str) -> None:
@@ -175,20 +131,20 @@ def _table(pages: FPDF, head: str, items: list[Item], lang: str) -> None:
     if not items:
         return
     pages.add_page()
-    _heading(pages, words.say(head, lang))
+    heading(pages, words.say(head, lang))
     if f"{head}_note" in words.UI:
-        _style(pages, 9, _SOFT)
-        _paragraph(pages, 5, words.say(f"{head}_note", lang))
+        style(pages, 9, SOFT)
+        paragraph(pages, 5, words.say(f"{head}_note", lang))
         pages.ln(1)
-    _style(pages, 8.5)
-    pages.set_draw_color(*_LINE)
+    style(pages, 8.5)
+    pages.set_draw_color(*LINE)
     pages.set_fill_color(255, 255, 255)
     columns = ("rank", "judgement", "class", "road", "size", "priority", "status")
     with pages.table(
         col_widths=_TABLE_WIDTHS,
         line_height=5,
         padding=0.6,
-        headings_style=FontFace(emphasis="", fill_color=_HEAD),
+        headings_style=FontFace(emphasis="", fill_color=HEAD),
         borders_layout="HORIZONTAL_LINES",
         text_align="LEFT",
         num_heading_rows=1,
@@ -221,10 +177,10 @@ def _blocks(pages: FPDF, content: ReportContent, items: list[Item], sources: Sou
     if not shown:
         return
     pages.add_page()
-    _heading(pages, words.say("details", lang))
+    heading(pages, words.say("details", lang))
     if len(shown) < len(printed):
-        _style(pages, 9, _SOFT)
-        _paragraph(pages, 5, words.say("more_in_table", lang, n=len(shown)))
+        style(pages, 9, SOFT)
+        paragraph(pages, 5, words.say("more_in_table", lang, n=len(shown)))
     for item in shown:
         if pages.get_y() + _BLOCK_MM > pages.page_break_trigger:
             pages.add_page()
@@ -234,29 +190,29 @@ def _blocks(pages: FPDF, content: ReportContent, items: list[Item], sources: Sou
 def _block(pages: FPDF, item: Item, sources: Sources, lang: str) -> None:
     """One defect: photo on the left, what, where and why on the right."""
     top = pages.get_y() + 2
-    _rule(pages, top)
-    left = _MARGIN_MM + _PHOTO_MM + 5
+    rule(pages, top)
+    left = MARGIN_MM + _PHOTO_MM + 5
     if item.uuid in sources.photos:
         small = io.BytesIO(sources.photos[item.uuid])
-        pages.image(small, _MARGIN_MM, top + 3, _PHOTO_MM, _BLOCK_MM - 12, keep_aspect_ratio=True)
+        pages.image(small, MARGIN_MM, top + 3, _PHOTO_MM, _BLOCK_MM - 12, keep_aspect_ratio=True)
     else:
-        pages.set_xy(_MARGIN_MM, top + 20)
-        _style(pages, 9, _SOFT)
+        pages.set_xy(MARGIN_MM, top + 20)
+        style(pages, 9, SOFT)
         pages.cell(_PHOTO_MM, 6, words.say("no_photo", lang), align="C")
     pages.set_left_margin(left)
     pages.set_xy(left, top + 3)
-    _style(pages, 13, _LEVELS.get(item.judgement, _INK), strong=True)
+    style(pages, 13, _LEVELS.get(item.judgement, INK), strong=True)
     level = words.name(words.JUDGEMENTS, item.judgement, lang)
     headline = f"{item.label}　{words.JUDGEMENT_MARKS.get(item.judgement, '')} {level}"
     pages.cell(0, 6, printable(headline), new_x="LMARGIN", new_y="NEXT")
-    _style(pages, 11, strong=True)
+    style(pages, 11, strong=True)
     pages.cell(0, 6, printable(words.name(words.CLASSES, item.klass, lang)), new_x="LMARGIN", new_y="NEXT")
-    _style(pages, 8.5)
+    style(pages, 8.5)
     for fact in _facts(item, lang):
-        _paragraph(pages, 4.3, _short(pages, fact, 2))
+        paragraph(pages, 4.3, shortened(pages, fact, 2))
     _bars(pages, item, (left, top + _BLOCK_MM), lang)
-    pages.set_left_margin(_MARGIN_MM)
-    pages.set_xy(_MARGIN_MM, top + _BLOCK_MM - 2)
+    pages.set_left_margin(MARGIN_MM)
+    pages.set_xy(MARGIN_MM, top + _BLOCK_MM - 2)
 
 
 def _facts(item: Item, lang: str) -> list[str]:
@@ -292,13 +248,13 @@ def _bars(pages: FPDF, item: Item, corner: tuple[float, float], lang: str) -> No
     top = max(pages.get_y() + 1, bottom - 5 - 3.6 * (len(item.terms) + 1))
     most = max((value for _, value in item.terms), default=0.0)
     pages.set_xy(left, top)
-    _style(pages, 7.5, _SOFT)
+    style(pages, 7.5, SOFT)
     pages.cell(0, 3.6, words.say("priority_sum", lang, value=fixed(item.priority, 2)), new_x="LMARGIN", new_y="NEXT")
     for name, value in item.terms:
         y = pages.get_y()
         if y + 3.6 > bottom - 1:
             return
-        _style(pages, 7.5)
+        style(pages, 7.5)
         pages.cell(24, 3.6, printable(words.name(words.TERMS, name, lang)))
         wide = 46.0
         pages.set_fill_color(*_BAR_GROUND)
@@ -313,31 +269,13 @@ def _limits(pages: FPDF, content: ReportContent, sections: list[SectionItem], la
     if pages.get_y() > 200:
         pages.add_page()
     pages.ln(6)
-    _heading(pages, words.say("limits", lang))
-    _style(pages, 9.5)
+    heading(pages, words.say("limits", lang))
+    style(pages, 9.5)
     for sentence in [*limits_of(content, sections, lang), *content.provenance.limits]:
-        _paragraph(pages, 5.2, f"・{sentence}")
+        paragraph(pages, 5.2, f"・{sentence}")
     pages.ln(2)
-    _style(pages, 8.5, _SOFT)
-    _paragraph(pages, 5, f"{words.say('provenance', lang)}: {made_by(content, lang)}")
-
-
-def _paragraph(pages: FPDF, line_mm: float, text: str) -> None:
-    """Text to the right margin, ragged; Japanese breaks between any two letters."""
-    wrap = WrapMode.CHAR if pages.lang == "ja" else WrapMode.WORD
-    pages.multi_cell(0, line_mm, printable(text), align="L", wrapmode=wrap, new_x="LMARGIN", new_y="NEXT")
-
-
-def _heading(pages: FPDF, text: str) -> None:
-    _style(pages, 14, strong=True)
-    pages.cell(0, 9, text, new_x="LMARGIN", new_y="NEXT")
-    pages.text_mode = TextMode.FILL
-
-
-def _short(pages: FPDF, text: str, lines: int) -> str:
-    """The text cut to a number of lines of the current width."""
-    parts: Any = pages.multi_cell(0, 4.3, printable(text), align="L", dry_run=True, output="LINES")
-    return text if len(parts) <= lines else "".join(parts[:lines])[:-1] + "…"
+    style(pages, 8.5, SOFT)
+    paragraph(pages, 5, f"{words.say('provenance', lang)}: {made_by(content, lang)}")
 
 
 def _road(item: Item, lang: str) -> str:

@@ -1,0 +1,116 @@
+"""Paper: A4 pages in the reports' font, colours and measures, which every document is set with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from fpdf import FPDF
+from fpdf.enums import TextMode, WrapMode
+
+from pipelines.report import words
+from pipelines.report.fonts import font_path, printable
+
+Colour = tuple[int, int, int]
+
+PAGE_MM, MARGIN_MM = 210.0, 14.0
+INNER_MM = PAGE_MM - 2 * MARGIN_MM
+INK, SOFT, LINE, HEAD = (27, 37, 48), (86, 98, 112), (205, 211, 218), (234, 238, 242)
+_FAMILY = "IPAexGothic"
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A figure with what it is, and perhaps a smaller line below."""
+
+    figure: str
+    label: str
+    colour: Colour = INK
+    more: str = ""
+
+
+class Pages(FPDF):  # type: ignore[misc]  # the library has no types
+    """A4 pages with a running foot."""
+
+    def __init__(self, foot: str, lang: str) -> None:
+        super().__init__(format="A4", unit="mm")
+        self._foot, self._lang = foot, lang
+
+    def footer(self) -> None:
+        """The survey on the left, the page's number on the right; called by the library on every page."""
+        self.set_y(-11)
+        style(self, 8, SOFT)
+        self.cell(INNER_MM - 40, 5, printable(self._foot))
+        page = words.say("page", self._lang, page=self.page_no(), pages="{nb}")
+        self.cell(40, 5, page, align="R")
+
+
+def new_pages(title: str, foot: str, day: date, lang: str) -> Pages:
+    """An empty first page; `day` is the document's date, so that equal content gives equal bytes."""
+    # fontTools reports every table it drops while it cuts the font down: news for its own developers.
+    logging.getLogger("fontTools").setLevel(logging.ERROR)
+    pages = Pages(foot, lang)
+    pages.set_margins(MARGIN_MM, MARGIN_MM)
+    pages.set_auto_page_break(True, margin=16)
+    pages.add_font(_FAMILY, fname=str(font_path()))
+    pages.set_creation_date(datetime(day.year, day.month, day.day, tzinfo=UTC))
+    pages.set_title(title)
+    pages.set_creator("Michisora")
+    pages.set_lang(lang)
+    pages.add_page()
+    return pages
+
+
+def style(pages: FPDF, size: float, colour: Colour = INK, *, strong: bool = False) -> None:
+    """Set size, colour and weight; the font has one weight, so strong letters get a thin outline."""
+    pages.set_font(_FAMILY, size=size)
+    pages.set_text_color(*colour)
+    pages.set_draw_color(*colour)
+    pages.set_line_width(size * 0.009 if strong else 0.2)
+    pages.text_mode = TextMode.FILL_STROKE if strong else TextMode.FILL
+
+
+def tiles(pages: FPDF, row: Sequence[Tile]) -> None:
+    """Figures in a ruled row."""
+    top, wide = pages.get_y(), INNER_MM / len(row)
+    tall = 17.0 if any(tile.more for tile in row) else 13.5
+    for i, tile in enumerate(row):
+        pages.set_xy(MARGIN_MM + i * wide, top + 1.5)
+        style(pages, 14, tile.colour, strong=True)
+        pages.cell(wide, 7, tile.figure)
+        style(pages, 8, SOFT)
+        for k, text in enumerate((tile.label, tile.more)):
+            pages.set_xy(MARGIN_MM + i * wide, top + 8 + 3.8 * k)
+            pages.cell(wide, 4, text)
+    rule(pages, top)
+    rule(pages, top + tall)
+    pages.set_xy(MARGIN_MM, top + tall + 3.5)
+
+
+def rule(pages: FPDF, y: float) -> None:
+    """A thin line from margin to margin."""
+    pages.set_draw_color(*LINE)
+    pages.set_line_width(0.25)
+    pages.line(MARGIN_MM, y, PAGE_MM - MARGIN_MM, y)
+
+
+def paragraph(pages: FPDF, line_mm: float, text: str) -> None:
+    """Text to the right margin, ragged; Japanese breaks between any two letters."""
+    wrap = WrapMode.CHAR if pages.lang == "ja" else WrapMode.WORD
+    pages.multi_cell(0, line_mm, printable(text), align="L", wrapmode=wrap, new_x="LMARGIN", new_y="NEXT")
+
+
+def heading(pages: FPDF, text: str) -> None:
+    """A chapter's heading."""
+    style(pages, 14, strong=True)
+    pages.cell(0, 9, text, new_x="LMARGIN", new_y="NEXT")
+    pages.text_mode = TextMode.FILL
+
+
+def shortened(pages: FPDF, text: str, lines: int) -> str:
+    """The text cut to a number of lines of the current width."""
+    parts: Any = pages.multi_cell(0, 4.3, printable(text), align="L", dry_run=True, output="LINES")
+    return text if len(parts) <= lines else "".join(parts[:lines])[:-1] + "…"
