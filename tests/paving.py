@@ -1,4 +1,4 @@
-"""Pavement with known cracks, seen straight from above at 3 mm a pixel: drawn as asphalt, or as colours to be counted."""
+"""Pavement with known cracks, seen straight from above at 3 mm a pixel: as asphalt, or as colours to be counted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -129,7 +129,7 @@ UI: Words = {
     "confidence": ("確からしさ", "Confidence"),
     "confidence_column": ("確からしさ (%)", "Confidence (%)"),
     "seen_of": ("写るはずの画像 {looked} 枚のうち {n} 枚", "{n} of the {looked} frames that should show it"),
-    "seen_of_above": ("正射画像ほか {looked} 枚のうち {n} 枚", "{n} of the {looked} pictures that should show it"),
+    "seen_of_above": ("この場所の画像 {looked} 枚のうち {n} 枚", "{n} of {looked} pictures of the place"),
     "look_again": ("要現地確認", "Look again"),
     "look_again_note": (
         "検出の根拠が弱い、または車道の外にあるため、順位をつけていない。写真を確かめ、損傷であれば対応状況を変える。",
