@@ -161,7 +161,7 @@ def _tops(
         return []
     markers = np.zeros(smooth.shape, np.int32)
     markers[tops[:, 0], tops[:, 1]] = np.arange(1, len(tops) + 1)
-    basins = watershed(-smooth, markers, mask=smooth >= params.lowest_m)
+    basins = watershed(-smooth, markers, mask=smooth >= params.lowest_m * _EDGE_SHARE)
     level = np.concatenate([[np.inf], smooth[tops[:, 0], tops[:, 1]] * _EDGE_SHARE])
     basins[(smooth < level[basins]) | (numbers > 0)] = 0
     chosen = np.where(np.concatenate([[False], free]), np.arange(len(tops) + 1), 0)
@@ -186,12 +186,26 @@ def _highest_around(smooth: NDArray[np.float32], params: CanopyParams, pixel_m: 
     order = np.lexsort((tops[:, 1], tops[:, 0], -height))
     tops, height = tops[order], height[order]
     reach = (params.apart_m + params.apart_share * height) / pixel_m
+    highest = _overlooked_by_none(smooth, tops, reach)
+    tops, reach = tops[highest], reach[highest]
     tree = cKDTree(tops) if len(tops) else None
-    kept = np.ones(len(tops), bool)
+    kept = np.ones(len(tops), bool)  # of several that are equally high, the first
     for k, around in enumerate(tree.query_ball_point(tops, reach) if tree is not None else []):
         if kept[k]:
             kept[[other for other in around if other > k]] = False
     return tops[kept]
+
+
+def _overlooked_by_none(smooth: NDArray[np.float32], tops: Ints, reach: Floats) -> NDArray[np.bool_]:
+    """Whether nothing within its reach, px, is higher than each of `tops`: not another top, nor the flank of one."""
+    rim = int(reach.max(initial=0))
+    wide = np.pad(smooth, rim, constant_values=-np.inf)
+    row, column = (tops + rim).T
+    height, highest = wide[row, column], np.ones(len(tops), bool)
+    for down, right in np.argwhere(np.ones((2 * rim + 1, 2 * rim + 1), bool)) - rim:
+        near = np.hypot(down, right) <= reach
+        highest &= ~near | (wide[row + down, column + right] <= height)
+    return highest
 
 
 def _part_at(outline: shapely.Geometry, x: float, y: float, pixel_m: float) -> shapely.Geometry | None:
