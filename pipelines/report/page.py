@@ -8,16 +8,15 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from pipelines.report import words
 from pipelines.report.content import ReportContent
 from pipelines.report.items import Item, SectionItem, fixed, items_of, listed_of, sections_of
 from pipelines.report.limits import limits_of, seen_share_pct
+from pipelines.report.markup import environment, resource, spans
 from pipelines.report.overview import overview_of
 
 _FIRST_ROWS = 6
@@ -45,23 +44,16 @@ def page_html(content: ReportContent, photos: Mapping[str, str]) -> str:
     ranked = listed_of(items)
     again = [item for item in items if item.look_again]
     sections = sections_of(content)
-    # Whatever a survey is called, it is text: everything that the template prints is escaped.
-    environment = Environment(
-        loader=PackageLoader("pipelines.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(
+    engine = environment("pipelines.report")
+    engine.globals.update(
         t=partial(_said, content.languages, content.summary.from_above),
         named=partial(_named, content.languages),
-        per_language=partial(_spans, content.languages),
+        per_language=partial(spans, content.languages),
         fixed=fixed,
         W=words,
     )
-    style, script = _resource("page.css"), _resource("page.js")
-    return environment.get_template("page.html.j2").render(
+    style, script = resource("pipelines.report", "page.css"), resource("pipelines.report", "page.js")
+    return engine.get_template("page.html.j2").render(
         content=content,
         items=items,
         first=ranked[0] if ranked else None,
@@ -83,21 +75,12 @@ def page_html(content: ReportContent, photos: Mapping[str, str]) -> str:
     )
 
 
-def _resource(name: str) -> str:
-    return (files("pipelines.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _spans(languages: tuple[str, ...], texts: Mapping[str, object]) -> Markup:
-    """One span a language; the page's style shows one of them."""
-    return Markup("").join(Markup('<span lang="{}">{}</span>').format(lang, escape(texts[lang])) for lang in languages)
-
-
 def _said(languages: tuple[str, ...], above: bool, key: str, **values: Any) -> Markup:
-    return _spans(languages, {lang: words.say(words.variant(key, above=above), lang, **values) for lang in languages})
+    return spans(languages, {lang: words.say(words.variant(key, above=above), lang, **values) for lang in languages})
 
 
 def _named(languages: tuple[str, ...], table: words.Words, code: str) -> Markup:
-    return _spans(languages, {lang: words.name(table, code, lang) for lang in languages})
+    return spans(languages, {lang: words.name(table, code, lang) for lang in languages})
 
 
 def _chips(items: list[Item]) -> dict[str, list[Chip]]:
