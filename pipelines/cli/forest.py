@@ -24,6 +24,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--out", required=True, type=_PATH, help="Folder for the results.")
 @click.option("--chm", type=_PATH, help="Canopy height model: one band, metres above ground.")
 @click.option("--stands", type=_PATH, help="Forest register: polygons whose ids are kept. Else stands are delineated.")
+@click.option("--previous", type=_PATH, help="The forest.gpkg of an earlier flight, to see what was lost since.")
 @click.option("--crs", help="EPSG code of an orthophoto that states none.")
 @click.option("--resolution", type=float, help="Metres per pixel of an orthophoto that has no place.")
 @click.option("--date", type=click.DateTime(["%Y-%m-%d"]), help="Day of the flight, where the file does not say it.")
@@ -36,6 +37,7 @@ def forest(  # noqa: PLR0913, PLR0917 - one argument per option
     out: Path,
     chm: Path | None,
     stands: Path | None,
+    previous: Path | None,
     crs: str | None,
     resolution: float | None,
     date: dt.datetime | None,
@@ -47,7 +49,7 @@ def forest(  # noqa: PLR0913, PLR0917 - one argument per option
     """Make a stand map from an orthophoto (a GeoTIFF, or what else GDAL reads)."""
     knobs = ForestParams.read(params)
     day = None if date is None else date.date().isoformat()
-    given = ForestInput(ortho, chm, stands, Stated(crs, resolution), day)
+    given = ForestInput(ortho, chm, stands, previous, Stated(crs, resolution), day)
     with open_detector(model, backend) as detector, progress_bar("looking", "tile") as looking:
         results, published = run_forest(given, ForestJob(out, detector, knobs, workers, looking, say))
     for line in results.lines():

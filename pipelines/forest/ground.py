@@ -61,6 +61,23 @@ class Ground:
         counts = values.reshape(rows, n, columns, n).sum(axis=(1, 3), dtype=np.float64)
         return np.asarray(counts * self.cell_m2, np.float64)
 
+    def around(self, shape: shapely.Geometry) -> tuple[tuple[slice, slice], Affine]:
+        """Rows and columns of the cells that hold a polygon's bounds (none where it lies outside), and their corner."""
+        west, south, east, north = shape.bounds
+        height, width = self.seen.shape
+        rows = [int((self.north_m - y) // self.cell_m) for y in (north, south)]
+        columns = [int((x - self.west_m) // self.cell_m) for x in (west, east)]
+        part = (
+            slice(min(max(0, rows[0]), height), max(0, min(height, rows[1] + 1))),
+            slice(min(max(0, columns[0]), width), max(0, min(width, columns[1] + 1))),
+        )
+        return part, self.from_cell(part[0].start, part[1].start)
+
+    def from_cell(self, row: int, column: int) -> Affine:
+        """Cell corners to the plane, counted from that row and column."""
+        west, north = self.west_m + self.cell_m * column, self.north_m - self.cell_m * row
+        return Affine(self.cell_m, 0, west, 0, -self.cell_m, north)
+
     def place(self, x_m: NDArray[np.float64], y_m: NDArray[np.float64], side_m: float) -> tuple[NDArray[np.int64], ...]:
         """Row and column, int64 (n,), of the block of `side_m` that each place is in; may lie outside."""
         row = np.floor((self.north_m - y_m) / side_m).astype(np.int64)

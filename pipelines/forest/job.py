@@ -4,7 +4,7 @@ open → tile → detect → settle seams → heights → mesh, stands, gaps →
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -18,6 +18,7 @@ from models.detector import Detector
 from pipelines.errors import OutputError
 from pipelines.executor import READERS
 from pipelines.files import replacing
+from pipelines.forest.change import Flown, compare
 from pipelines.forest.crowns import crown_frame
 from pipelines.forest.delineate import delineate
 from pipelines.forest.gaps import gap_cells, gaps
@@ -25,6 +26,7 @@ from pipelines.forest.ground import Ground, ground_of, plane_bounds
 from pipelines.forest.heights import with_heights
 from pipelines.forest.mesh import mesh20m
 from pipelines.forest.params import ForestParams
+from pipelines.forest.previous import MAP_VERSION, Previous, read_previous
 from pipelines.forest.publish import GEOPACKAGE_NAME, Published, publish
 from pipelines.forest.register import Register, read_register
 from pipelines.forest.results import Results
@@ -52,6 +54,7 @@ class ForestInput:
         ortho: the orthophoto.
         chm: canopy height model, metres above ground.
         stands: the register's polygons; without them stands are told apart by their crowns.
+        previous: the `forest.gpkg` of an earlier flight, to see what changed.
         stated: CRS and resolution of an orthophoto that lacks them.
         date: YYYY-MM-DD of the flight, where the file does not say it.
     """
@@ -59,6 +62,7 @@ class ForestInput:
     ortho: Path
     chm: Path | None = None
     stands: Path | None = None
+    previous: Path | None = None
     stated: Stated = field(default_factory=Stated)
     date: str | None = None
 
@@ -92,6 +96,7 @@ class _Ready:
     plan: Scan
     heights: HeightModel | None
     register: Register | None
+    previous: Previous | None
 
 
 def run_forest(given: ForestInput, job: ForestJob) -> tuple[Results, Published]:
@@ -103,7 +108,7 @@ def run_forest(given: ForestInput, job: ForestJob) -> tuple[Results, Published]:
     """
     work = work_folder(job.out_dir)
     with sole_writer(work), rasterio.Env(**GDAL_OPTIONS):
-        _refuse_edited(job.out_dir, work)
+        _refuse_edited(given, job.out_dir, work)
         ready = _opened(given, job, work)
         key = ortho_key(given.ortho, ready.plan, job.detector)
         journal = Journal(work / "tiles", key)
@@ -120,13 +125,15 @@ def _opened(given: ForestInput, job: ForestJob, work: Path) -> _Ready:
     plan = plan_scan(ortho, job.detector.card, job.params.orthophoto)
     heights = None if given.chm is None else open_heights(given.chm, ortho.plane, plane_bounds(plan.grid))
     register = None if given.stands is None else read_register(given.stands, ortho.plane, frozenset(COLUMNS))
-    for line in (*ortho.lines, *scan_lines(plan), *(register.lines if register else ())):
+    previous = None if given.previous is None else read_previous(given.previous, ortho.plane, plane_bounds(plan.grid))
+    theirs = [line for one in (register, previous) if one is not None for line in one.lines]
+    for line in (*ortho.lines, *scan_lines(plan), *theirs):
         job.tell(line)
     if heights is not None:
         tops = heights.pixel_m <= job.params.canopy.tops_pixel_m
         job.tell(f"heights of {heights.pixel_m:g} m a pixel" + ("" if tops else ": too coarse to find tree tops in"))
     tiled = tiled_copy(ortho, work / "cache", job.tell)
-    return _Ready(tiled, plan_scan(tiled, job.detector.card, job.params.orthophoto), heights, register)
+    return _Ready(tiled, plan_scan(tiled, job.detector.card, job.params.orthophoto), heights, register, previous)
 
 
 def _assessed(given: ForestInput, ready: _Ready, seen: Scanned, job: ForestJob) -> Results:
@@ -143,7 +150,7 @@ def _assessed(given: ForestInput, ready: _Ready, seen: Scanned, job: ForestJob) 
         stands = ready.register.frame.assign(origin="register")
     labels, _ = gap_cells(ground, params.gaps)
     date = given.date or ready.ortho.date
-    return Results(
+    results = Results(
         survey=ready.ortho.name,
         date=date,
         card=card,
@@ -158,6 +165,22 @@ def _assessed(given: ForestInput, ready: _Ready, seen: Scanned, job: ForestJob) 
         error=error,
         n_full=seen.n_full,
     )
+    return results if ready.previous is None else _with_change(results, ready.previous, params)
+
+
+def _with_change(results: Results, previous: Previous, params: ForestParams) -> Results:
+    """The results beside those of an earlier flight."""
+    flown = Flown(
+        ground=results.ground,
+        crowns=results.crowns,
+        mesh=results.mesh,
+        stands=results.stands,
+        gsd_m=results.gsd_m,
+        model_sha256=results.card.sha256,
+        date=results.date,
+    )
+    change = compare(previous, flown, params)
+    return replace(results, mesh=change.mesh, stands=change.stands, change=change)
 
 
 def _on_ground(crowns: gpd.GeoDataFrame, ground: Ground) -> gpd.GeoDataFrame:
@@ -180,6 +203,7 @@ def _extent(ready: _Ready, ground: Ground, crowns: gpd.GeoDataFrame, job: Forest
         "gsd_m": ready.ortho.gsd_m,
         "model": card.name,
         "model_sha256": card.sha256,
+        "map_version": np.int32(MAP_VERSION),
     }
     return gpd.GeoDataFrame([row], geometry=[shape], crs=ground.crs)
 
@@ -193,11 +217,16 @@ def _rejected(seen: Scanned, ready: _Ready) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(table[["item", "reason", "detail"]], geometry=shapes, crs=ready.ortho.plane)
 
 
-def _refuse_edited(out_dir: Path, work: Path) -> None:
-    """A stand map that people have worked on since is not overwritten."""
+def _refuse_edited(given: ForestInput, out_dir: Path, work: Path) -> None:
+    """A stand map that people have worked on since is not overwritten; nor is the earlier map by the new one."""
     product, record = out_dir / GEOPACKAGE_NAME, work / _RECORD
-    if product.exists() and record.exists() and record.read_text() != sha256_of(product):
-        raise OutputError("the results were edited since they were written", where=product, remedy="Give another --out")
+    if not product.exists():
+        return
+    remedy = f"Give another --out, and --previous {product} to take over what people wrote"
+    if given.previous is not None and given.previous.exists() and given.previous.samefile(product):
+        raise OutputError("the earlier map would be overwritten", where=product, remedy="Give another --out")
+    if record.exists() and record.read_text() != sha256_of(product):
+        raise OutputError("the results were edited since they were written", where=product, remedy=remedy)
 
 
 def _record(work: Path, state: str) -> None:

@@ -33,6 +33,7 @@ SEEN_BY: Final = (
 _SEEN_COLOURS: Final = {"image": OKABE_ITO["yellow"], "both": OKABE_ITO["orange"], "chm": OKABE_ITO["sky"]}
 GAP_KIND: Final = (Choice("gap", "ギャップ", "Gap"), Choice("open", "開放地", "Open land"))
 STAND_KIND: Final = (Choice("forest", "森林", "Forest"), Choice("open", "無立木地", "Open land"))
+CHANGE_KIND: Final = (Choice("canopy_loss", "樹冠消失", "Canopy loss"),)
 ORIGIN: Final = (Choice("register", "森林簿", "Register"), Choice("delineated", "自動区画", "Delineated"))
 
 # Cividis (Nuñez, Anderton and Renslow 2018), six steps: even for any colour vision, and darker where there is more.
@@ -48,6 +49,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "gaps": ("林冠ギャップ", "Canopy gaps"),
     "mesh20m": ("20mメッシュ", "20 m mesh"),
     "stands": ("林分", "Stands"),
+    "changes": ("樹冠消失区域", "Canopy loss"),
     "survey_extent": ("調査範囲", "Survey extent"),
     "rejected": ("読めなかった範囲", "Not read"),
 }
@@ -91,30 +93,54 @@ ALIASES: Final[Mapping[str, tuple[str, str]]] = {
     "model": ("モデル", "Model"),
     "model_sha256": ("モデルの SHA-256", "Model, SHA-256"),
     "gsd_m": ("地上解像度 m", "Ground sampling distance, m"),
+    "map_version": ("地図の版", "Map version"),
+    "previous_stand": ("前回の林分番号", "Stand in the earlier map"),
+    "compared_pct": ("両時期の撮影率 %", "Photographed by both flights, %"),
+    "cover_change_pct": ("樹冠被覆率の変化 ポイント", "Change of crown cover, points"),
+    "cover_before_pct": ("前回の樹冠被覆率 %", "Crown cover before, %"),
+    "n_before": ("前回の樹冠数", "Crowns before"),
+    "lost": ("消失した樹冠", "Crowns not found again"),
+    "lost_share": ("消失割合", "Share not found again"),
+    "lost_chance": ("偶然の消失見込み", "Not found again by chance, expected"),
+    "lost_limit": ("偶然の消失上限（95 %）", "Not found again by chance, at most (95 %)"),
+    "gained": ("新しい樹冠", "New crowns"),
+    "gained_chance": ("偶然の新規見込み", "New by chance, expected"),
+    "loss_ha": ("樹冠消失面積 ha", "Canopy loss, ha"),
+    "change": ("番号", "Number"),
+    "confidence": ("確からしさ", "Confidence"),
+    "height_before_m": ("前回の樹高 m", "Height before, m"),
     "item": ("対象", "Item"),
     "reason": ("理由", "Reason"),
     "detail": ("詳細", "Detail"),
 }
+_CHANGED: Final = ("cover_change_pct", "n_before", "lost", "lost_limit", "gained", "gained_chance")
 _CROWN_ALIASES: Final = {"crown_diameter_m": ("樹冠直径 m", "Crown diameter, m"), "height_m": ("樹高 m", "Height, m")}
 
 
-def forest_layer(name: str, frame: gpd.GeoDataFrame) -> Layer:
-    """One of the job's tables as a layer, styled; columns of a register keep their own names."""
+def forest_layer(name: str, frame: gpd.GeoDataFrame, kept: tuple[str, ...] = ()) -> Layer:
+    """One of the job's tables as a layer, styled; columns of a register keep their own names.
+
+    Args:
+        name: of the layer.
+        frame: its table.
+        kept: columns that people added to stands; they stay open to edits.
+    """
     ja, en = TITLES[name]
     aliases = {**ALIASES, **_CROWN_ALIASES} if name in ("crowns", "tops") else ALIASES
-    return Layer(name, frame, _style(name, frame), ja, en, aliases)
+    return Layer(name, frame, _style(name, frame, kept), ja, en, aliases)
 
 
-def _style(name: str, frame: gpd.GeoDataFrame) -> Style:
+def _style(name: str, frame: gpd.GeoDataFrame, kept: tuple[str, ...]) -> Style:
     if name == "mesh20m":
-        tip = MapTip("mesh", ("stems", "stems_ha", "cover_pct", "crown_diameter_m", "height_m"))
+        tip = MapTip("mesh", ("stems", "stems_ha", "cover_pct", "crown_diameter_m", "height_m", *_CHANGED))
         return _ramp("stems_ha", frame, Form(editable=(), tip=_known(tip, frame)), _MESH)
     if name == "stands":
         density = ("stem_density_ha", "stem_density_low_ha", "stem_density_high_ha")
-        rows = ("area_ha", "n_crowns", *density, "crown_cover_pct", "crown_diameter_m", "height_m", "gap_pct")
+        own = ("area_ha", "n_crowns", *density, "crown_cover_pct", "crown_diameter_m", "height_m", "gap_pct")
+        rows = (*own, "previous_stand", *_CHANGED, "loss_ha", *kept)
         form = Form(
             choices={"kind": STAND_KIND, "origin": ORIGIN},
-            editable=(),
+            editable=kept,
             labels=Labels("stand", 10.0, 25_000),
             tip=_known(MapTip("stand", rows), frame),
         )
@@ -167,6 +193,23 @@ _PLAIN: Final[Mapping[str, Style]] = {
             Category(GAP_KIND[1], Symbol(OKABE_ITO["grey"], "f_diagonal", outline=OKABE_ITO["grey"])),
         ),
         form=Form(choices={"kind": GAP_KIND}, editable=(), tip=MapTip("gap", ("kind", "area_m2", "at_edge"))),
+    ),
+    "changes": Categorized(
+        "polygon",
+        "kind",
+        (Category(CHANGE_KIND[0], Symbol(OKABE_ITO["purple"], "dense5", outline=OKABE_ITO["purple"])),),
+        form=Form(
+            choices={"kind": CHANGE_KIND},
+            editable=(),
+            labels=Labels("change", 9.0, 25_000),
+            tip=MapTip(
+                "kind",
+                (
+                    *("confidence", "area_m2", "n_before", "lost", "lost_share", "lost_chance", "gained"),
+                    *("cover_before_pct", "cover_pct", "height_before_m", "at_edge"),
+                ),
+            ),
+        ),
     ),
     "survey_extent": Single("polygon", Symbol("#000000", "no", outline="#000000"), Form(editable=())),
     "rejected": Single(

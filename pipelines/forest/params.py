@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.orthophoto import OrthoParams
 from pipelines.params import read_knobs
 
-__all__ = ["CanopyParams", "ForestParams", "GapParams", "MeshParams", "StandParams"]
+__all__ = ["CanopyParams", "ChangeParams", "ForestParams", "GapParams", "MeshParams", "StandParams"]
 
 
 class _Section(BaseModel):
@@ -85,6 +85,34 @@ class GapParams(_Section):
     narrowest_m: float = Field(2.0, gt=0)
 
 
+class ChangeParams(_Section):
+    """What is compared with an earlier flight, and what counts as damage.
+
+    Attributes:
+        search_m: the two maps lie no farther apart than this.
+        edge_m: crowns nearer to the border of what either flight photographed are not compared: they may be cut.
+        prior: probability that a place is damaged, before looking.
+        least_gone: damage takes at least this share of the trees.
+        confidence: places are shown as damaged from this probability on.
+        cover_left: and only where no more than this share of the crown cover is left.
+        smallest_m2: smaller areas are left out.
+        narrowest_m: and so is what is narrower.
+        doubted: odds of damage are divided by this where the offset cannot be told.
+        fallen_share: a crown found again below this share of its old height is lost.
+    """
+
+    search_m: float = Field(15.0, gt=2, le=50)
+    edge_m: float = Field(3.0, ge=0)
+    prior: float = Field(0.02, gt=0, lt=0.5)
+    least_gone: float = Field(0.4, gt=0, lt=1)
+    confidence: float = Field(0.8, gt=0, lt=1)
+    cover_left: float = Field(0.5, gt=0, lt=1)
+    smallest_m2: float = Field(300.0, gt=0)
+    narrowest_m: float = Field(4.0, ge=0)
+    doubted: float = Field(10.0, ge=1)
+    fallen_share: float = Field(0.5, gt=0, lt=1)
+
+
 class ForestParams(_Section):
     """The knobs of the forest job, one field a step."""
 
@@ -93,6 +121,7 @@ class ForestParams(_Section):
     mesh: MeshParams = Field(default_factory=MeshParams)
     stands: StandParams = Field(default_factory=StandParams)
     gaps: GapParams = Field(default_factory=GapParams)
+    change: ChangeParams = Field(default_factory=ChangeParams)
 
     @classmethod
     def read(cls, path: Path | None) -> Self:

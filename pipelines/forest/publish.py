@@ -1,6 +1,7 @@
 """A forest survey's results as files: GeoPackage, picture and summary."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,10 @@ PROJECT_NAME = "forest.qgz"
 PHOTO_NAME = "forest_photo.tif"
 BUNDLE_NAME = "forest.zip"
 _UNDATED = dt.date(1970, 1, 1)
-_DECIMALS = {"score": 3, "crown_diameter_m": 2, "crown_diameter_qm_m": 2, "area_ha": 4, "gsd_m": 4, "area_m2": 2}
+_DECIMALS = {
+    **{"score": 3, "crown_diameter_m": 2, "crown_diameter_qm_m": 2, "area_ha": 4, "gsd_m": 4, "area_m2": 2},
+    **{"confidence": 2, "lost_share": 2, "lost_chance": 1, "lost_limit": 1, "gained_chance": 1, "loss_ha": 4},
+}
 _CROWN_COLUMNS = ["uuid", "class", "score", "crown_diameter_m", "area_m2", "height_m", "height_from", "n_tops"]
 
 
@@ -94,26 +98,29 @@ def layers(results: Results) -> list[Layer]:
     tops = gpd.GeoDataFrame(
         counted[top_columns], geometry=_points(counted[["top_x_m", "top_y_m"]].to_numpy(np.float64)), crs=crowns.crs
     )
+    changes = {} if results.change is None else {"changes": results.change.areas}
     tables = {
         "tops": tops,
         "crowns": crowns[[*known, *tail, "geometry"]],
+        **changes,
         "gaps": results.gaps,
         "rejected": results.rejected,
         "mesh20m": results.mesh,
         "stands": stands,
         "survey_extent": extent,
     }
-    return [forest_layer(name, _rounded(table)) for name, table in tables.items()]
+    kept = () if results.change is None else results.change.kept
+    return [forest_layer(name, _rounded(table, kept), kept) for name, table in tables.items()]
 
 
 def _points(xy: np.ndarray) -> np.ndarray:
     return shapely.points(xy) if len(xy) else np.empty(0, object)
 
 
-def _rounded(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """No more digits than mean something; a register's own columns stay as they are."""
+def _rounded(frame: gpd.GeoDataFrame, kept: Sequence[str]) -> gpd.GeoDataFrame:
+    """No more digits than mean something; columns of a register and of people stay as they are."""
     mine = [c for c in frame.select_dtypes("float64") if c in _DECIMALS or c.endswith(("_m", "_ha", "_pct", "_m2"))]
-    own = [column for column in mine if not str(column).startswith("reg_")]
+    own = [column for column in mine if not str(column).startswith("reg_") and column not in kept]
     return frame.assign(**{column: frame[column].round(_DECIMALS.get(str(column), 1)) for column in own})
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import geopandas as gpd
 
 from models.card import ModelCard
+from pipelines.forest.change import Change
 from pipelines.forest.ground import Ground
 from pipelines.forest.stands import CountError
 
@@ -30,6 +31,7 @@ class Results:
         ground: cells of what was photographed and covered.
         error: of counts.
         n_full: tiles that showed as many boxes as the model keeps of a picture.
+        change: since an earlier flight, where there is one; then `mesh` and `stands` hold what changed in each.
     """
 
     survey: str
@@ -45,6 +47,7 @@ class Results:
     ground: Ground
     error: CountError
     n_full: int
+    change: Change | None = None
 
     @property
     def area_ha(self) -> float:
@@ -71,6 +74,8 @@ class Results:
         n_gaps = int((self.gaps["kind"] == "gap").sum())
         yield f"{len(self.stands):,} stands, {len(self.mesh):,} meshes of 20 m, {n_gaps:,} canopy gaps"
         yield f"counts of a stand: chance and ±{100 * self.error.sd:.0f} % (sd; {self.error.source})"
+        if self.change is not None:
+            yield from self.change.lines()
         if len(self.rejected):
             yield f"{len(self.rejected)} tiles could not be read, see the layer rejected"
         if self.n_full:

@@ -8,7 +8,6 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-from affine import Affine
 from rasterio.features import rasterize
 
 from models.card import ModelCard
@@ -108,17 +107,11 @@ def stand_table(
 
 def _areas(shape: shapely.Geometry, ground: Ground, gap_labels: np.ndarray) -> dict[str, float]:
     """Areas of a polygon, m²: its own, photographed, covered, open."""
-    west, south, east, north = shape.bounds
-    height, width = ground.seen.shape
-    rows = [int((ground.north_m - y) // ground.cell_m) for y in (north, south)]
-    columns = [int((x - ground.west_m) // ground.cell_m) for x in (west, east)]
-    part = slice(max(0, rows[0]), min(height, rows[1] + 1)), slice(max(0, columns[0]), min(width, columns[1] + 1))
+    part, corner = ground.around(shape)
     areas = {"area": float(shape.area), "seen": 0.0, "covered": 0.0, "open": 0.0}
-    if part[0].start >= part[0].stop or part[1].start >= part[1].stop:
+    size = ground.seen[part].shape
+    if 0 in size:
         return areas
-    side = ground.cell_m
-    corner = Affine(side, 0, ground.west_m + side * part[1].start, 0, -side, ground.north_m - side * part[0].start)
-    size = part[0].stop - part[0].start, part[1].stop - part[1].start
     inside = (rasterize([shape], size, transform=corner, dtype=np.uint8) > 0) & ground.seen[part]
     sums = [inside, inside & ground.cover[part], inside & (gap_labels[part] > 0)]
     seen, covered, opened = (float(one.sum()) * ground.cell_m2 for one in sums)
