@@ -13,7 +13,7 @@ from pipelines.road.classes import name_en, name_ja
 from pipelines.road.consolidate import Consolidated, empty_defects
 from pipelines.road.evidence import Looks, Watch, boxes_of, confidence
 from pipelines.road.features import DEFECT_COLUMNS, NAMESPACE
-from pipelines.road.ortho.joining import JoinRule, join, rectangle_m, united
+from pipelines.road.ortho.joining import JoinRule, join, near, rectangle_m, united
 from pipelines.road.ortho.observe import Sheet
 
 __all__ = ["cracks_of"]
@@ -31,7 +31,8 @@ def cracks_of(
 ) -> Consolidated:
     """Join the boxes of each crack.
 
-    A crack's place is the middle of its footprint, moved onto it where it bends round. `length_m` is the diameter of
+    A crack's place is the middle of its footprint, moved onto the line that leads through its boxes' middles: boxes of
+    a crack that runs slantwise are mostly sound road, their middles lie on the crack. `length_m` is the diameter of
     the smallest circle around it, `width_m` the shorter side of the narrowest rectangle, `area_m2` that of its boxes
     together: a crack that runs straight is no longer, no wider and no larger. Its boxes count as repeated looks of one
     pass (`evidence`).
@@ -48,18 +49,17 @@ def cracks_of(
     if not len(shown):
         return Consolidated(empty_defects(observations.crs), names)
     label = join(shown.geometry.to_numpy(), shown["class"].to_numpy(object), rule)
-    table = _table(shown, label, sheet, watch)
+    places = _places(shown.geometry.to_numpy(), label, rule.touch_m)
+    table = _table(shown, label, places, sheet, watch)
     table["first_seen"] = table["last_seen"] = pd.Timestamp(date)
     names.loc[shown.index] = table["uuid"].to_numpy(object)[label]
     return Consolidated(table[DEFECT_COLUMNS], names)
 
 
-def _table(shown: gpd.GeoDataFrame, label: Ints, sheet: Sheet, watch: Watch) -> gpd.GeoDataFrame:
-    n = int(label.max()) + 1
+def _table(shown: gpd.GeoDataFrame, label: Ints, xy: Floats, sheet: Sheet, watch: Watch) -> gpd.GeoDataFrame:
     footprint = united(shown.geometry.to_numpy(), label)
     best = _best(shown["score"].to_numpy(np.float64), label)
     kind = shown["class"].to_numpy(object)[best]
-    xy = _places(footprint)
     width = rectangle_m(footprint)[1]
     length = 2 * shapely.minimum_bounding_radius(footprint)
     boxes = pd.DataFrame(shown[["x1", "y1", "x2", "y2"]]).groupby(label)
@@ -74,7 +74,7 @@ def _table(shown: gpd.GeoDataFrame, label: Ints, sheet: Sheet, watch: Watch) -> 
         "size_sd_m": _SIZE_SHARE * (length + width) / 2,
         "depth": "unknown",
         "score": shown["score"].to_numpy(np.float64)[best],
-        "confidence": _confidence(shown, label, n, watch),
+        "confidence": _confidence(shown, label, len(xy), watch),
         "position_sd_m": sheet.sd_m,
         "n_seen": 1,
         "n_looked": 1,
@@ -95,9 +95,16 @@ def _best(score: Floats, label: Ints) -> Ints:
     return order[np.unique(label[order], return_index=True)[1]]
 
 
-def _places(footprints: Shapes) -> Floats:
-    """(n, 2) m: middles of areas, each on its own area."""
-    ways = shapely.shortest_line(footprints, shapely.centroid(footprints))
+def _places(shapes: Shapes, label: Ints, touch_m: float) -> Floats:
+    """(n, 2) m: the middle of each crack's boxes, moved onto the lines from middle to middle of boxes that touch."""
+    middles = shapely.centroid(shapes)
+    pairs = near(shapes, touch_m)
+    pairs = pairs[label[pairs[:, 0]] == label[pairs[:, 1]]]
+    ways = shapely.linestrings(shapely.get_coordinates(middles)[pairs])
+    order = np.argsort(np.concatenate([label, label[pairs[:, 0]]]), kind="stable")
+    owner = np.concatenate([label, label[pairs[:, 0]]])[order]
+    along = shapely.geometrycollections(np.concatenate([middles, ways])[order], indices=owner)
+    ways = shapely.shortest_line(along, shapely.centroid(united(shapes, label)))
     return np.asarray(shapely.get_coordinates(shapely.get_point(ways, 0)), np.float64)
 
 

@@ -21,7 +21,7 @@ from scipy.sparse.csgraph import connected_components
 
 from pipelines.road.classes import CRACKS
 
-__all__ = ["JoinRule", "join", "rectangle_m", "united"]
+__all__ = ["JoinRule", "join", "near", "rectangle_m", "united"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -57,11 +57,11 @@ def join(shapes: Shapes, names: NDArray[np.object_], rule: JoinRule) -> Ints:
     """
     crack = np.isin(names, CRACKS)
     family = np.where(crack, "cracks", names).astype(str)
-    pairs = _near(shapes, rule.touch_m)
+    pairs = near(shapes, rule.touch_m)
     pieces = _groups(len(shapes), pairs[family[pairs[:, 0]] == family[pairs[:, 1]]])
     first = np.unique(pieces, return_index=True)[1]
     whole = united(shapes, pieces)
-    gaps = _near(whole, rule.bridge_m)
+    gaps = near(whole, rule.bridge_m)
     gaps = gaps[crack[first[gaps]].all(axis=1)]
     return _groups(len(whole), gaps[_in_line(whole, gaps, rule)])[pieces]
 
@@ -80,7 +80,7 @@ def _corners(rectangle: shapely.Geometry) -> Floats:
     return np.asarray(at[:3] if len(at) >= 4 else [at[0], at[-1], at[-1]], np.float64)
 
 
-def _near(shapes: Shapes, distance_m: float) -> Ints:
+def near(shapes: Shapes, distance_m: float) -> Ints:
     """Pairs (m, 2) of shapes no farther apart than that, each once, the lower index first."""
     first, second = shapely.STRtree(shapes).query(shapes, predicate="dwithin", distance=distance_m)
     below = first < second
