@@ -1,7 +1,6 @@
 """Peak memory of a drive and of one four times as long: it must not grow with the frames."""
 
 import multiprocessing
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 
 from models.detector import open_detector
 from models.types import BackendName
+from pipelines.bench.child import peak_mib
 from pipelines.bench.speed import look_at_drive
 from pipelines.drive import Looking
 from pipelines.frames import FrameSource, open_frames
@@ -37,6 +37,4 @@ def _measure(sender: Any, frames: tuple[Path, ...], count: int, model: str, back
         repeated = [replace(source.frames[i % len(source)], name=f"{i:06d}") for i in range(count)]
         drive = FrameSource(repeated, (), {})
         look_at_drive(drive, np.arange(count), Looking.of(detector))
-    # Not getrusage: Linux hands a child the peak of the process that started it.
-    peak = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-    sender.send(int(peak[1]) / 1024 if peak else float("nan"))
+    sender.send(peak_mib())

@@ -16,6 +16,7 @@ from pipelines.bench.memory import peak_rss_mib
 from pipelines.bench.rival import Rival, agreement, one_label_an_anchor
 from pipelines.bench.speed import look_at_drive, look_with_model_alone, network_pictures
 from pipelines.cli.bars import progress_bar, say
+from pipelines.cli.bench_air import merge, ortho
 from pipelines.drive import Looking
 from pipelines.errors import SurveyError
 from pipelines.frames import FrameSource, open_frames
@@ -34,6 +35,10 @@ END_TO_END_TARGET, RIVAL_TARGET, MEMORY_TARGET = 1.15, 3.0, 1.1
 @click.group()
 def bench() -> None:
     """Measure speed and memory as ratios within one run."""
+
+
+bench.add_command(ortho)
+bench.add_command(merge)
 
 
 @dataclass(frozen=True, slots=True)
