@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 
 from geo.styles import OKABE_ITO
 from pipelines.forest.backdrop import Backdrop
+from pipelines.forest.layers import TITLES
 from pipelines.forest.results import Results
 from pipelines.forest.words import LANGUAGES, say
 from pipelines.report import labels
@@ -26,6 +27,8 @@ _HEAD_IN, _SIDE_IN, _LEGEND_ROW_IN = 0.75, 0.25, 0.24
 _LEGEND_COLUMNS: Final = 3
 _MOST_OUTLINES: Final = 20_000
 _INK, _PAPER = "#1f2933", "#ffffff"
+_LOSS: Final = "#9c1f7a"
+_MOST_LABELS: Final = 20
 _SEEN: Final = {"image": OKABE_ITO["yellow"], "both": OKABE_ITO["orange"], "chm": OKABE_ITO["sky"]}
 
 
@@ -54,6 +57,7 @@ def _drawn(results: Results, beneath: Backdrop, languages: tuple[str, ...], head
     axes.imshow(beneath.rgba, extent=place, interpolation="bilinear", aspect="auto", zorder=0)
     _crowns(axes, results)
     _areas(axes, results)
+    _losses(axes, results)
     north_arrow(axes)
     scale_bar(axes, extent)
     if head_in > _LEGEND_ROW_IN:
@@ -121,6 +125,25 @@ def _areas(axes: Any, results: Results) -> None:
         ).set_parse_math(False)
 
 
+def _losses(axes: Any, results: Results) -> None:
+    """Canopy lost since the earlier flight, hatched, the twenty largest with their numbers and hectares."""
+    if results.change is None or not len(results.change.areas):
+        return
+    areas = results.change.areas
+    areas.plot(ax=axes, facecolor="none", edgecolor=_LOSS, hatch="xxx", linewidth=0, aspect=None, zorder=4)
+    areas.boundary.plot(ax=axes, color=_PAPER, linewidth=4.0, aspect=None, zorder=6)
+    areas.boundary.plot(ax=axes, color=_LOSS, linewidth=2.2, aspect=None, zorder=6)
+    axes.set(xlabel="", ylabel="")
+    box = {"boxstyle": "round,pad=0.25", "facecolor": _PAPER, "edgecolor": _LOSS, "alpha": 0.9}
+    for number, area, shape in zip(areas["change"], areas["area_m2"], areas.geometry, strict=True):
+        if number <= _MOST_LABELS:
+            west, _, east, north = shape.bounds
+            axes.annotate(
+                f"No. {number}　{area / 1e4:,.2f} ha", ((west + east) / 2, north), xytext=(0, 4), zorder=8, bbox=box,
+                textcoords="offset points", ha="center", va="bottom", color=_INK, fontproperties=font(8),
+            )  # fmt: skip
+
+
 def _heading(figure: Any, results: Results, height: float) -> None:
     left = _SIDE_IN / _WIDTH_IN
     figure.text(left, 1 - 0.33 / height, "林分図　Stand map", color=_INK, va="center", fontproperties=font(17))
@@ -141,6 +164,9 @@ def _marks(results: Results, languages: tuple[str, ...]) -> list[Any]:
     marks: list[Any] = [Line2D([], [], color=_SEEN[kind], linewidth=2, label=named(f"crown_{kind}")) for kind in kinds]
     marks.append(Patch(facecolor=OKABE_ITO["vermilion"], alpha=0.5, label=named("gap")))
     marks.append(Line2D([], [], color=OKABE_ITO["blue"], linewidth=2, label=named("stand_border")))
+    if results.change is not None and len(results.change.areas):
+        loss = " ".join(TITLES["changes"][LANGUAGES.index(lang)] for lang in languages)
+        marks.append(Patch(facecolor="none", edgecolor=_LOSS, hatch="xxx", label=loss))
     return marks
 
 
