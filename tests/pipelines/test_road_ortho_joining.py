@@ -47,6 +47,11 @@ def test_cracks_side_by_side_stay_two(turn, apart_m):
     assert sorted(np.unique(label, return_counts=True)[1]) == [6, 6]
 
 
+def test_patches_of_cracked_ground_near_each_other_stay_apart():
+    x, y = (axis.ravel() for axis in np.meshgrid(1.2 * np.arange(4), 1.1 * np.arange(4)))
+    assert len(set(_joined(shapely.box(x, y, x + 0.8, y + 0.8)))) == 16
+
+
 def test_a_crack_that_ends_beside_another_stays_its_own():
     label = _joined(_chain((0, 0), 0), _chain((1.6, 0.4), 90))
     assert len(set(label)) == 2
@@ -55,7 +60,7 @@ def test_a_crack_that_ends_beside_another_stays_its_own():
 def test_holes_are_not_joined_over_gaps_nor_to_cracks():
     holes = shapely.box([0, 0.35, 0.6], [0, 0, 0], [0.3, 0.65, 0.8], [0.3, 0.3, 0.3])
     assert join(holes, np.array(["D40"] * 3, object), RULE).tolist() == [0, 0, 0], "0.05 m is touching"
-    apart = shapely.box([0, 0.5], [0, 0], [0.3, 0.8], [0.3, 0.3])
+    apart = shapely.box([0, 0.5], [0, 0], [0.3, 0.8], [0.1, 0.1])
     assert join(apart, np.array(["D40"] * 2, object), RULE).tolist() == [0, 1]
     assert join(apart, np.array(["crack"] * 2, object), RULE).tolist() == [0, 0]
     mixed = join(holes[:2], np.array(["D40", "crack"], object), RULE)

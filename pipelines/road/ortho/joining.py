@@ -5,7 +5,8 @@ of the chain. Boxes of one family of classes are one crack
 
 1. where they touch: no farther apart than `touch_m`;
 2. where a gap of at most `bridge_m`, and no longer than the longer piece, lies in their line: the narrowest rectangle
-   around both pieces is hardly wider than the wider piece. Two cracks side by side fail that, pieces end to end pass.
+   around both pieces is slender, and hardly wider than the wider piece. Two cracks side by side fail that, and so do
+   patches of cracked ground that lie near each other; pieces end to end pass.
 
 What a pothole shows is one box; holes are joined where their boxes touch, never over a gap.
 """
@@ -37,11 +38,14 @@ class JoinRule:
         bridge_m: longest gap in a line of pieces.
         wider: how much wider than its wider piece a joined crack may be. A chain of square boxes along a diagonal is
             √2 times as wide as one of them.
+        slender: a crack joined over a gap is at least so many times longer than wide. Without this, square boxes, which
+            point nowhere, would join all of a cracked ground.
     """
 
     touch_m: float = 0.05
     bridge_m: float = 0.6
     wider: float = 1.5
+    slender: float = 3.0
 
 
 def join(shapes: Shapes, names: NDArray[np.object_], rule: JoinRule) -> Ints:
@@ -91,9 +95,10 @@ def _in_line(pieces: Shapes, gaps: Ints, rule: JoinRule) -> NDArray[np.bool_]:
     """Bool (m,): whether two pieces (m, 2) lie in one line."""
     a, b = pieces[gaps[:, 0]], pieces[gaps[:, 1]]
     length, width = rectangle_m(pieces)
-    both = rectangle_m(shapely.union(a, b))[1]
-    short_enough = shapely.distance(a, b) <= length[gaps].max(axis=1, initial=0)
-    return np.asarray(short_enough & (both <= rule.wider * width[gaps].max(axis=1, initial=0)), bool)
+    long, wide = rectangle_m(shapely.union(a, b))
+    near_enough = shapely.distance(a, b) <= length[gaps].max(axis=1, initial=0)
+    in_line = (wide <= rule.wider * width[gaps].max(axis=1, initial=0)) & (long >= rule.slender * wide)
+    return np.asarray(near_enough & in_line, bool)
 
 
 def united(shapes: Shapes, group: Ints) -> Shapes:
