@@ -10,6 +10,7 @@ from geo.raster import Stated
 from models.detector import open_detector
 from models.types import BackendName
 from pipelines.cli.bars import progress_bar, say
+from pipelines.cli.languages import LANGUAGES
 from pipelines.executor import READERS
 from pipelines.forest.job import ForestInput, ForestJob, run_forest
 from pipelines.forest.params import ForestParams
@@ -32,6 +33,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=READERS, show_default=True, help="Readers of tiles.")
 @click.option("--params", type=_PATH, help="A params.yaml; its section forest.")
+@click.option("--lang", type=click.Choice(list(LANGUAGES)), default="ja,en", show_default=True, help="Of the reports.")
 def forest(  # noqa: PLR0913, PLR0917 - one argument per option
     ortho: Path,
     out: Path,
@@ -45,13 +47,14 @@ def forest(  # noqa: PLR0913, PLR0917 - one argument per option
     backend: BackendName,
     workers: int,
     params: Path | None,
+    lang: str,
 ) -> None:
     """Make a stand map from an orthophoto (a GeoTIFF, or what else GDAL reads)."""
     knobs = ForestParams.read(params)
     day = None if date is None else date.date().isoformat()
     given = ForestInput(ortho, chm, stands, previous, Stated(crs, resolution), day)
     with open_detector(model, backend) as detector, progress_bar("looking", "tile") as looking:
-        results, published = run_forest(given, ForestJob(out, detector, knobs, workers, looking, say))
+        results, published = run_forest(given, ForestJob(out, detector, knobs, workers, looking, say, LANGUAGES[lang]))
     for line in results.lines():
         say(line)
     if not results.date:
@@ -60,3 +63,7 @@ def forest(  # noqa: PLR0913, PLR0917 - one argument per option
     click.echo(f"project     {published.project} (QGIS)")
     click.echo(f"to hand on  {published.bundle}")
     click.echo(f"picture     {published.picture}")
+    click.echo(f"page        {published.reports.page}")
+    for language, path in published.reports.documents.items():
+        click.echo(f"document    {path} ({language})")
+    click.echo(f"register    {published.reports.table} (CSV, a row a stand)")

@@ -14,6 +14,7 @@ from geo.raster import Stated
 from models.detector import open_detector
 from models.types import BackendName
 from pipelines.cli.bars import progress_bar, say
+from pipelines.cli.languages import LANGUAGES
 from pipelines.errors import SurveyError
 from pipelines.executor import READERS
 from pipelines.params import RoadParams
@@ -26,7 +27,6 @@ from pipelines.survey import MANIFEST, FrameClock, Survey, load_survey, survey_f
 __all__ = ["road"]
 
 _PATH = click.Path(path_type=Path)
-_LANGUAGES = {"ja": ("ja",), "en": ("en",), "ja,en": ("ja", "en"), "en,ja": ("en", "ja")}
 _RASTERS = {".tif", ".tiff", ".vrt", ".jp2", ".img", ".ecw", ".png", ".jpg", ".jpeg", ".webp"}
 
 
@@ -107,7 +107,7 @@ class _Work:
 @click.option("--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True)
 @click.option("--workers", type=click.IntRange(1, 64), default=READERS, show_default=True, help="Readers of pictures.")
 @click.option("--params", type=_PATH, help="A params.yaml; its section road.")
-@click.option("--lang", type=click.Choice(list(_LANGUAGES)), default="ja,en", show_default=True)
+@click.option("--lang", type=click.Choice(list(LANGUAGES)), default="ja,en", show_default=True)
 def road(  # noqa: PLR0913, PLR0917 - one argument per option
     survey: Path | None,
     out: Path,
@@ -137,7 +137,7 @@ def road(  # noqa: PLR0913, PLR0917 - one argument per option
     """
     parts = _Parts(frames, track, roads, previous, camera_height, hfov, FrameClock(clock_offset, timezone, start))
     flight = _Flight(crs, resolution, date)
-    work = _Work(out, model, street, backend, workers, RoadParams.read(params), _LANGUAGES[lang])
+    work = _Work(out, model, street, backend, workers, RoadParams.read(params), LANGUAGES[lang])
     if survey is not None and _is_raster(survey):
         _from_above(survey, parts, flight, work)
     else:

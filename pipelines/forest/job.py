@@ -27,11 +27,12 @@ from pipelines.forest.heights import with_heights
 from pipelines.forest.mesh import mesh20m
 from pipelines.forest.params import ForestParams
 from pipelines.forest.previous import MAP_VERSION, Previous, read_previous
-from pipelines.forest.publish import GEOPACKAGE_NAME, Published, publish
+from pipelines.forest.publish import GEOPACKAGE_NAME, PROJECT_NAME, Published, publish
 from pipelines.forest.register import Register, read_register
 from pipelines.forest.results import Results
 from pipelines.forest.shapes import extent_of
 from pipelines.forest.stands import COLUMNS, count_error, stand_table
+from pipelines.forest.words import LANGUAGES
 from pipelines.journal import Journal, sole_writer
 from pipelines.orthophoto import Scan, Scanned, ortho_key, plan_scan, scan, scan_lines
 from pipelines.road.job import work_folder
@@ -39,7 +40,7 @@ from pipelines.road.job import work_folder
 __all__ = ["ForestInput", "ForestJob", "run_forest"]
 
 Progress = Callable[[int, int], None]
-_RECORD = "published"
+_RECORDS = {GEOPACKAGE_NAME: "published", PROJECT_NAME: "published-project"}
 
 
 def _silent(_line: str) -> None:
@@ -78,6 +79,7 @@ class ForestJob:
         workers: readers of tiles; they change the speed alone.
         looking: called with tiles done and tiles in all.
         tell: called with what is known before anything long begins, a sentence each.
+        languages: of the reports, the first one first.
     """
 
     out_dir: Path
@@ -86,6 +88,7 @@ class ForestJob:
     workers: int = READERS
     looking: Progress | None = None
     tell: Callable[[str], None] = _silent
+    languages: tuple[str, ...] = LANGUAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,8 @@ def run_forest(given: ForestInput, job: ForestJob) -> tuple[Results, Published]:
         journal = Journal(work / "tiles", key)
         seen = scan(ready.plan, job.detector, journal, workers=job.workers, progress=job.looking)
         results = _assessed(given, ready, seen, job)
-        published = publish(results, ready.ortho, job.out_dir)
-        _record(work, sha256_of(published.geopackage))
+        published = publish(results, ready.ortho, job.out_dir, job.languages)
+        _record(job.out_dir, work)
     return results, published
 
 
@@ -219,16 +222,20 @@ def _rejected(seen: Scanned, ready: _Ready) -> gpd.GeoDataFrame:
 
 def _refuse_edited(given: ForestInput, out_dir: Path, work: Path) -> None:
     """A stand map that people have worked on since is not overwritten; nor is the earlier map by the new one."""
-    product, record = out_dir / GEOPACKAGE_NAME, work / _RECORD
-    if not product.exists():
-        return
-    remedy = f"Give another --out, and --previous {product} to take over what people wrote"
-    if given.previous is not None and given.previous.exists() and given.previous.samefile(product):
+    product = out_dir / GEOPACKAGE_NAME
+    if product.exists() and given.previous is not None and given.previous.exists() and given.previous.samefile(product):
         raise OutputError("the earlier map would be overwritten", where=product, remedy="Give another --out")
-    if record.exists() and record.read_text() != sha256_of(product):
-        raise OutputError("the results were edited since they were written", where=product, remedy=remedy)
+    remedies = {
+        GEOPACKAGE_NAME: f"Give another --out, and --previous {product} to take over what people wrote",
+        PROJECT_NAME: "Give another --out, or save your project under another name and delete this one",
+    }
+    for name, remedy in remedies.items():
+        edited, record = out_dir / name, work / _RECORDS[name]
+        if edited.exists() and record.exists() and record.read_text() != sha256_of(edited):
+            raise OutputError("the results were edited since they were written", where=edited, remedy=remedy)
 
 
-def _record(work: Path, state: str) -> None:
-    with replacing(work / _RECORD) as temporary:
-        temporary.write_text(state)
+def _record(out_dir: Path, work: Path) -> None:
+    for name, record in _RECORDS.items():
+        with replacing(work / record) as temporary:
+            temporary.write_text(sha256_of(out_dir / name))

@@ -109,7 +109,7 @@ def _sheet(results: Results, entries: Sequence[MapLayer], lang: str) -> Sheet:
         legend=say("legend", lang),
         notes_title=say("worth", lang),
         notes="\n".join(worth_lines(results, lang)),
-        source=source_of(results, lang),
+        source=f"{say('sources', lang)}: {source_of(results, lang)}",
     )
     return Sheet(say("sheet", lang), words, tuple(_entry(one, lang) for one in entries))
 

@@ -1,4 +1,4 @@
-"""A forest survey's results as files: GeoPackage, picture and summary."""
+"""A forest survey's results as files: GeoPackage, QGIS project, picture, reports and summary."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -19,7 +19,9 @@ from pipelines.forest.backdrop import Backdrop, backdrop_of
 from pipelines.forest.layers import forest_layer
 from pipelines.forest.picture import quick_look
 from pipelines.forest.project import forest_project, write_photo, write_project
+from pipelines.forest.reports import Reports, write_reports
 from pipelines.forest.results import Results
+from pipelines.forest.words import LANGUAGES
 from pipelines.journal import writing_to
 
 __all__ = ["GEOPACKAGE_NAME", "Published", "layers", "publish"]
@@ -46,43 +48,54 @@ class Published:
     project: Path
     bundle: Path
     picture: Path
+    reports: Reports
     summary: Path
 
 
-def publish(results: Results, ortho: Ortho, out_dir: Path) -> Published:
+def publish(results: Results, ortho: Ortho, out_dir: Path, languages: tuple[str, ...] = LANGUAGES) -> Published:
     """Write the products, each whole or not at all, the summary last.
+
+    Args:
+        results: the survey.
+        ortho: its orthophoto.
+        out_dir: the folder, made where it is missing.
+        languages: of the reports.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
         LayerError: the GeoPackage cannot be written.
     """
-    paths = Published(
-        *(out_dir / name for name in (GEOPACKAGE_NAME, PROJECT_NAME, BUNDLE_NAME, PICTURE_NAME, SUMMARY_NAME))
-    )
     with writing_to(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)
     beneath = backdrop_of(results.ground, ortho)
-    with replacing(paths.picture) as part:
+    with replacing(out_dir / PICTURE_NAME) as part:
         part.write_bytes(quick_look(results, beneath))
     tables = layers(results)
-    write_geopackage(paths.geopackage, tables, _date(results) or _UNDATED)
-    _write_qgis(paths, results, tables, beneath)
-    with replacing(paths.summary) as part:
+    write_geopackage(out_dir / GEOPACKAGE_NAME, tables, _date(results) or _UNDATED)
+    _write_qgis(out_dir, results, tables, beneath)
+    reports = write_reports(results, beneath, out_dir, languages)
+    with replacing(out_dir / SUMMARY_NAME) as part:
         part.write_text("\n".join([results.survey, *ortho.lines, *results.lines(), ""]), encoding="utf-8")
-    return paths
+    return Published(
+        geopackage=out_dir / GEOPACKAGE_NAME,
+        project=out_dir / PROJECT_NAME,
+        bundle=out_dir / BUNDLE_NAME,
+        picture=out_dir / PICTURE_NAME,
+        reports=reports,
+        summary=out_dir / SUMMARY_NAME,
+    )
 
 
-def _write_qgis(paths: Published, results: Results, tables: list[Layer], beneath: Backdrop) -> None:
+def _write_qgis(out_dir: Path, results: Results, tables: list[Layer], beneath: Backdrop) -> None:
     """The project beside the GeoPackage, and both with the reduced orthophoto in a ZIP to hand on."""
-    photo = paths.geopackage.with_name(PHOTO_NAME)
     project = forest_project(results, tables, beneath, (GEOPACKAGE_NAME, PHOTO_NAME))
-    with replacing(photo) as part:
+    with replacing(out_dir / PHOTO_NAME) as part:
         write_photo(part, beneath)
-    with replacing(paths.project) as part:
+    with replacing(out_dir / PROJECT_NAME) as part:
         write_project(part, project)
-    with replacing(paths.bundle) as part:
-        members = (paths.geopackage, paths.project, photo)
-        write_zip(part, {path.name: path for path in members}, project.date)
+    with replacing(out_dir / BUNDLE_NAME) as part:
+        members = {name: out_dir / name for name in (GEOPACKAGE_NAME, PROJECT_NAME, PHOTO_NAME)}
+        write_zip(part, members, project.date)
 
 
 def layers(results: Results) -> list[Layer]:

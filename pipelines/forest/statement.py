@@ -9,9 +9,20 @@ from typing import Any
 from models.card import ModelCard
 from pipelines.forest.figures import Figures
 from pipelines.forest.results import Results
+from pipelines.forest.rows import number
 from pipelines.forest.words import say
 
-__all__ = ["Worth", "dated", "limits_of", "source_of", "stems_line", "worth_lines", "worth_of"]
+__all__ = [
+    "KeyFigure",
+    "Worth",
+    "dated",
+    "key_figures",
+    "limits_of",
+    "source_of",
+    "stems_line",
+    "worth_lines",
+    "worth_of",
+]
 
 _SHA_DIGITS = 12
 _COARSER = 1.5
@@ -39,6 +50,15 @@ class Worth:
     precision: float
     cover_points: float
     diameter_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFigure:
+    """A figure, what it is, and perhaps a smaller line below."""
+
+    figure: str
+    label: str
+    more: str = ""
 
 
 def worth_of(card: ModelCard) -> Worth | None:
@@ -126,8 +146,23 @@ def source_of(results: Results, lang: str) -> str:
 def stems_line(figures: Figures, lang: str) -> str:
     """Area, stems and stems per hectare with their interval."""
     numbers = {"n": figures.n_stems, "per_ha": figures.per_ha, "low": figures.low_ha, "high": figures.high_ha}
-    told = {key: "–" if math.isnan(value) else f"{value:,.0f}" for key, value in numbers.items()}
+    told = {key: number(value, 0) for key, value in numbers.items()}
     return say("stems_line", lang, ha=f"{figures.area_ha:,.2f}", **told)
+
+
+def key_figures(figures: Figures, lang: str) -> list[KeyFigure]:
+    """What the survey came to, six figures: the last is the height where it is known, else the gaps."""
+    interval = say("density_interval", lang, low=number(figures.low_ha, 0), high=number(figures.high_ha, 0))
+    row = [
+        KeyFigure(f"{number(figures.area_ha, 2)} ha", say("area", lang)),
+        KeyFigure(number(figures.n_stems, 0), say("stems", lang)),
+        KeyFigure(number(figures.per_ha, 0), say("density", lang), interval),
+        KeyFigure(f"{number(figures.cover_pct, 0)} %", say("cover", lang)),
+        KeyFigure(f"{number(figures.diameter_m, 1)} m", say("diameter", lang)),
+    ]
+    if math.isnan(figures.height_m):
+        return [*row, KeyFigure(str(figures.n_gaps), say("gaps", lang, ha=f"{figures.gap_ha:.2f}"))]
+    return [*row, KeyFigure(f"{number(figures.height_m, 1)} m", say("height", lang))]
 
 
 def dated(results: Results, lang: str) -> str:

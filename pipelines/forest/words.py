@@ -14,7 +14,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "crown_chm": ("樹冠（樹冠高のみ）", "crown, heights alone"),
     "gap": ("ギャップ", "gap"),
     "stand_border": ("林分界", "stand border"),
-    "flown": ("撮影日", "Flown"),
+    "flown": ("撮影日", "flown"),
     "undated": ("撮影日不明", "date of the flight unknown"),
     "legend": ("凡例", "Legend"),
     "photo": ("オルソ画像（縮小）", "Orthophoto, reduced"),
@@ -29,14 +29,14 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "{ha} ha   {n} stems, {per_ha} per hectare (90 % interval {low}–{high})",
     ),
     "cover": ("樹冠被覆率", "crown cover"),
-    "diameter": ("平均樹冠直径", "mean crown diameter"),
-    "height": ("平均樹高", "mean height"),
+    "diameter": ("平均樹冠直径", "crown diameter, mean"),
+    "height": ("平均樹高", "height, mean"),
     "gaps": ("ギャップ（{ha} ha）", "canopy gaps ({ha} ha)"),
     "stands": ("林分", "Stands"),
     "stand": ("林分", "Stand"),
     "stands_first": (
-        "面積の大きい順に {n} 林分。残りは次のページ以降",
-        "The {n} largest; the others on the next pages",
+        "面積の大きい順に {n} 林分。全林分は次のページから",
+        "The {n} largest; all of them on the next pages",
     ),
     "stands_all": ("面積の大きい順", "Largest first"),
     "stands_more": (
@@ -44,6 +44,8 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "The {n} largest; the other {more} are in stands.csv.",
     ),
     "stands_none": ("林分はありません。", "There are no stands."),
+    "column_kind": ("区分", "Kind"),
+    "unseen": ("撮影外", "not seen"),
     "column_area": ("面積 ha", "Area, ha"),
     "column_stems": ("本数", "Stems"),
     "column_density": ("本/ha（90 % 区間）", "Stems/ha (90 %)"),
@@ -116,12 +118,12 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "limit_card": ("モデルの性能表の記載（原文）", "What the model's card says"),
     "source": (
-        "資料：オルソ画像 {survey}（地上解像度 {gsd} cm）、{date}。座標系：{crs}。モデル：{model}（SHA-256 {sha}）。"
+        "オルソ画像 {survey}（地上解像度 {gsd} cm）、{date}。座標系：{crs}。モデル：{model}（SHA-256 {sha}）。"
         "Michisora {version}",
-        "Sources: orthophoto {survey} ({gsd} cm a pixel), {date}. CRS: {crs}. Model: {model} (SHA-256 {sha}). "
+        "Orthophoto {survey} ({gsd} cm a pixel), {date}. CRS: {crs}. Model: {model} (SHA-256 {sha}). "
         "Michisora {version}",
     ),
-    "page": ("{page} / {pages} ページ", "page {page} of {pages}"),
+    "sources": ("資料", "Sources"),
     "register_csv": ("森林簿と結合する表は stands.csv。", "stands.csv is the table to join with the register."),
 }
 

@@ -97,10 +97,27 @@ def rule(pages: FPDF, y: float) -> None:
     pages.line(MARGIN_MM, y, PAGE_MM - MARGIN_MM, y)
 
 
-def paragraph(pages: FPDF, line_mm: float, text: str) -> None:
-    """Text to the right margin, ragged; Japanese breaks between any two letters."""
-    wrap = WrapMode.CHAR if pages.lang == "ja" else WrapMode.WORD
+def paragraph(pages: FPDF, line_mm: float, text: str, lang: str | None = None) -> None:
+    """Text to the right margin, ragged; Japanese breaks between any two letters.
+
+    Args:
+        pages: where to.
+        line_mm: height of a line.
+        text: may have several lines.
+        lang: the text's language where it is not the document's.
+    """
+    wrap = _wrap(lang or pages.lang)
     pages.multi_cell(0, line_mm, printable(text), align="L", wrapmode=wrap, new_x="LMARGIN", new_y="NEXT")
+
+
+def lines_of(pages: FPDF, text: str, lang: str | None = None) -> int:
+    """How many lines `paragraph` would set the text in, in the current size."""
+    wrap = _wrap(lang or pages.lang)
+    return len(pages.multi_cell(0, 1, printable(text), align="L", wrapmode=wrap, dry_run=True, output="LINES"))
+
+
+def _wrap(lang: str) -> WrapMode:
+    return WrapMode.CHAR if lang == "ja" else WrapMode.WORD
 
 
 def heading(pages: FPDF, text: str) -> None:

@@ -1,0 +1,103 @@
+"""The stands as a table to join with the forest register: its own ids first and unchanged, its own names of columns.
+
+UTF-8 with a byte order mark and CRLF, as Excel on a Japanese desktop opens it. Units stand in the headings. What is
+unknown is an empty cell. Age, species, volume and ownership cannot be had from a picture: there are no such columns.
+"""
+
+import csv
+import datetime as dt
+import io
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import geopandas as gpd
+import pandas as pd
+import pyproj
+import shapely
+
+from pipelines.forest.layers import STAND_KIND
+from pipelines.forest.register import compartment_columns
+from pipelines.forest.results import Results
+from pipelines.forest.words import LANGUAGES
+
+__all__ = ["COLUMNS", "register_csv"]
+
+COLUMNS: Final[Sequence[tuple[str, str, str, int]]] = (
+    ("area_ha", "面積(ha)", "Area (ha)", 4),
+    ("seen_pct", "撮影率(%)", "Photographed (%)", 1),
+    ("n_crowns", "立木本数(本)", "Stems", 0),
+    ("stem_density_ha", "立木密度(本/ha)", "Stems per hectare", 0),
+    ("stem_density_low_ha", "立木密度_下限90%(本/ha)", "Stems per hectare, low (90 %)", 0),
+    ("stem_density_high_ha", "立木密度_上限90%(本/ha)", "Stems per hectare, high (90 %)", 0),
+    ("crown_cover_pct", "樹冠被覆率(%)", "Crown cover (%)", 1),
+    ("crown_diameter_m", "平均樹冠直径(m)", "Mean crown diameter (m)", 2),
+    ("height_m", "樹高(m)", "Height, mean (m)", 1),
+    ("height_p95_m", "上層樹高_95%(m)", "Height, 95th percentile (m)", 1),
+    ("height_max_m", "最大樹高(m)", "Height, highest (m)", 1),
+    ("gap_pct", "ギャップ率(%)", "Share of openings (%)", 1),
+)
+"""Column of the layer `stands`, its heading in Japanese and English, decimals."""
+
+_UNKNOWN_IDS: Final = (("林班", "Compartment"), ("小班", "Subcompartment"))
+
+
+def register_csv(results: Results, lang: str) -> bytes:
+    """The table, a row a stand in the order of the layer `stands`.
+
+    Args:
+        results: the survey.
+        lang: of the headings; a register's own ids keep theirs.
+
+    Returns:
+        Bytes of a CSV file. Without a register the columns for compartment and subcompartment are there, but empty.
+    """
+    which, stands = LANGUAGES.index(lang), results.stands
+    columns = [*_ids(stands, which), (("林分", "Stand")[which], [str(name) for name in stands["stand"]])]
+    columns.append((("区分", "Kind")[which], [_kind(kind, which) for kind in stands["kind"]]))
+    columns += [_figures(stands, *column, which) for column in COLUMNS]
+    columns += _places(stands, which)
+    day = dt.date.fromisoformat(results.date).isoformat() if results.date else ""
+    columns.append((("撮影日", "Survey date")[which], [day] * len(stands)))
+    target = io.StringIO()
+    writer = csv.writer(target, lineterminator="\r\n")
+    writer.writerow([heading for heading, _ in columns])
+    writer.writerows(zip(*(values for _, values in columns), strict=True))
+    return target.getvalue().encode("utf-8-sig")
+
+
+def _ids(stands: gpd.GeoDataFrame, which: int) -> list[tuple[str, list[str]]]:
+    if not len(stands) or (stands["origin"] != "register").any():
+        return [(names[which], [""] * len(stands)) for names in _UNKNOWN_IDS]
+    found = compartment_columns([str(column) for column in stands.columns])
+    return [(heading, _as_they_are(stands[column])) for column, heading in found]
+
+
+def _as_they_are(values: "pd.Series[Any]") -> list[str]:
+    """Ids as the register shows them: whole numbers stay whole where others are missing."""
+    return ["" if pd.isna(value) else _plain(value) for value in values]
+
+
+def _plain(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _kind(kind: Any, which: int) -> str:
+    return {choice.value: (choice.ja, choice.en)[which] for choice in STAND_KIND}.get(kind, "")
+
+
+def _figures(stands: gpd.GeoDataFrame, name: str, ja: str, en: str, decimals: int, which: int) -> tuple[str, list[str]]:
+    values = stands[name] if name in stands else [math.nan] * len(stands)
+    return (ja, en)[which], ["" if pd.isna(value) else f"{float(value):.{decimals}f}" for value in values]
+
+
+def _places(stands: gpd.GeoDataFrame, which: int) -> list[tuple[str, list[str]]]:
+    """A place inside each stand, in degrees of the CRS's own datum, so that a row can be found on any map."""
+    inside = shapely.get_coordinates(shapely.point_on_surface(stands.geometry.to_numpy()))
+    geodetic = pyproj.CRS(stands.crs).geodetic_crs
+    to_degrees: Callable[..., Any] = pyproj.Transformer.from_crs(stands.crs, geodetic, always_xy=True).transform
+    lon, lat = to_degrees(inside[:, 0], inside[:, 1]) if len(inside) else ((), ())
+    return [
+        (("代表点_緯度", "Latitude inside")[which], [f"{value:.7f}" for value in lat]),
+        (("代表点_経度", "Longitude inside")[which], [f"{value:.7f}" for value in lon]),
+    ]
