@@ -12,7 +12,7 @@ from fpdf.fonts import FontFace
 from pipelines.forest.figures import figures_of
 from pipelines.forest.results import Results
 from pipelines.forest.rows import Column, StandRow, columns_of, rows_of
-from pipelines.forest.statement import dated, key_figures, limits_of, source_of, worth_lines
+from pipelines.forest.statement import change_lines, dated, key_figures, limits_of, source_of, worth_lines
 from pipelines.forest.words import say
 from pipelines.report.fonts import printable
 from pipelines.report.paper import (
@@ -124,6 +124,7 @@ def _below(results: Results, lang: str) -> list[_Block]:
     """What stands below the table."""
     gap = "" if lang == "ja" else " "
     blocks = [
+        _Block(say("change", lang), change_lines(results, lang), lang),
         _Block(say("worth", lang), worth_lines(results, lang), lang),
         _Block(say("limits", lang), [gap.join(limits_of(results, lang))], lang),
         _Block(say("limit_card", lang), [" ".join(results.card.limits)], "en"),

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from pipelines.forest.figures import figures_of
 from pipelines.forest.results import Results
 from pipelines.forest.rows import StandRow, columns_of, rows_of
-from pipelines.forest.statement import dated, key_figures, limits_of, source_of, worth_lines
+from pipelines.forest.statement import change_lines, dated, key_figures, limits_of, source_of, worth_lines
 from pipelines.forest.words import say
 from pipelines.report.markup import environment, resource, spans
 
@@ -67,6 +67,7 @@ def stand_page(results: Results, maps: Mapping[str, bytes]) -> str:
         tiles=_tiles(results, languages),
         maps={lang: base64.b64encode(picture).decode() for lang, picture in maps.items()},
         worth=told(worth_lines),
+        change=told(change_lines),
         columns=columns,
         rows=[
             [_Cell(_in(languages, column.show, row), column.figures) for column in columns] for row in rows[:MOST_ROWS]

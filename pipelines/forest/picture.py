@@ -1,6 +1,7 @@
 """The stand map at a glance: the orthophoto, crowns, gaps and stands on one PNG."""
 
 import io
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -22,8 +23,7 @@ from pipelines.report.furniture import font, north_arrow, scale_bar
 
 __all__ = ["plain_map", "quick_look"]
 
-_WIDTH_IN, _DPI = 11.0, 150
-_HEAD_IN, _SIDE_IN, _LEGEND_ROW_IN = 0.75, 0.25, 0.24
+_LEGEND_ROW_IN: Final = 0.24
 _LEGEND_COLUMNS: Final = 3
 _MOST_OUTLINES: Final = 20_000
 _INK, _PAPER = "#1f2933", "#ffffff"
@@ -32,26 +32,42 @@ _MOST_LABELS: Final = 20
 _SEEN: Final = {"image": OKABE_ITO["yellow"], "both": OKABE_ITO["orange"], "chm": OKABE_ITO["sky"]}
 
 
+@dataclass(frozen=True, slots=True)
+class _Paper:
+    """What a map is drawn on: width, margin left and right, room for a heading (all in inches), and pixels an inch."""
+
+    width_in: float
+    side_in: float
+    head_in: float
+    dpi: int
+
+
+_ALONE: Final = _Paper(11.0, 0.25, 0.75, 150)
+_IN_A_PAGE: Final = _Paper(7.5, 0.02, 0.02, 220)
+"""As wide as a page's text: its letters are printed in the size that they are drawn in."""
+
+
 def quick_look(results: Results, beneath: Backdrop) -> bytes:
     """A PNG of the survey with a heading, in both languages: crowns (up to 20,000), gaps and stands."""
-    return _drawn(results, beneath, LANGUAGES, _HEAD_IN)
+    return _drawn(results, beneath, LANGUAGES, _ALONE)
 
 
 def plain_map(results: Results, beneath: Backdrop, lang: str) -> bytes:
     """The same map in one language and without a heading, for a page that has its own."""
-    return _drawn(results, beneath, (lang,), 0.02)
+    return _drawn(results, beneath, (lang,), _IN_A_PAGE)
 
 
-def _drawn(results: Results, beneath: Backdrop, languages: tuple[str, ...], head_in: float) -> bytes:
+def _drawn(results: Results, beneath: Backdrop, languages: tuple[str, ...], paper: _Paper) -> bytes:
     extent = beneath.extent
     marks = _marks(results, languages)
     foot = 0.15 + _LEGEND_ROW_IN * -(-len(marks) // _LEGEND_COLUMNS)
-    inner = _WIDTH_IN - 2 * _SIDE_IN
+    inner = paper.width_in - 2 * paper.side_in
     tall = inner * extent.height / extent.width
-    height = tall + head_in + foot
-    figure = Figure(figsize=(_WIDTH_IN, height), dpi=_DPI, facecolor=_PAPER)
+    height = tall + paper.head_in + foot
+    figure = Figure(figsize=(paper.width_in, height), dpi=paper.dpi, facecolor=_PAPER)
     canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((_SIDE_IN / _WIDTH_IN, foot / height, inner / _WIDTH_IN, tall / height))
+    left = paper.side_in / paper.width_in
+    axes = figure.add_axes((left, foot / height, inner / paper.width_in, tall / height))
     axes.set(xlim=(extent.x1, extent.x2), ylim=(extent.y1, extent.y2), xticks=[], yticks=[], facecolor="#e8eaed")
     place = (extent.x1, extent.x2, extent.y1, extent.y2)
     axes.imshow(beneath.rgba, extent=place, interpolation="bilinear", aspect="auto", zorder=0)
@@ -60,9 +76,9 @@ def _drawn(results: Results, beneath: Backdrop, languages: tuple[str, ...], head
     _losses(axes, results)
     north_arrow(axes)
     scale_bar(axes, extent)
-    if head_in > _LEGEND_ROW_IN:
-        _heading(figure, results, height)
-    _legend(figure, marks, height)
+    if paper.head_in > _LEGEND_ROW_IN:
+        _heading(figure, results, left, height)
+    _legend(figure, marks, left, height)
     buffer = io.BytesIO()
     canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
@@ -144,8 +160,7 @@ def _losses(axes: Any, results: Results) -> None:
             )  # fmt: skip
 
 
-def _heading(figure: Any, results: Results, height: float) -> None:
-    left = _SIDE_IN / _WIDTH_IN
+def _heading(figure: Any, results: Results, left: float, height: float) -> None:
     figure.text(left, 1 - 0.33 / height, "林分図　Stand map", color=_INK, va="center", fontproperties=font(17))
     date = results.date or "撮影日不明 date unknown"
     stems = results.n_counted / results.area_ha if results.area_ha else 0.0
@@ -170,11 +185,11 @@ def _marks(results: Results, languages: tuple[str, ...]) -> list[Any]:
     return marks
 
 
-def _legend(figure: Any, marks: list[Any], height: float) -> None:
+def _legend(figure: Any, marks: list[Any], left: float, height: float) -> None:
     figure.legend(
         handles=marks,
         loc="lower left",
-        bbox_to_anchor=(_SIDE_IN / _WIDTH_IN, 0.06 / height),
+        bbox_to_anchor=(left, 0.06 / height),
         ncols=_LEGEND_COLUMNS,
         frameon=True,
         facecolor="#c9d2c2",

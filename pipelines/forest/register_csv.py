@@ -36,6 +36,7 @@ COLUMNS: Final[Sequence[tuple[str, str, str, int]]] = (
     ("height_p95_m", "上層樹高_95%(m)", "Height, 95th percentile (m)", 1),
     ("height_max_m", "最大樹高(m)", "Height, highest (m)", 1),
     ("gap_pct", "ギャップ率(%)", "Share of openings (%)", 1),
+    ("loss_ha", "樹冠消失面積(ha)", "Canopy loss (ha)", 4),
 )
 """Column of the layer `stands`, its heading in Japanese and English, decimals."""
 

@@ -23,6 +23,7 @@ class StandRow:
         kind: forest, open, or "" where nothing was seen.
         per_ha: stems/ha; `low_ha` and `high_ha` are its 90 % interval.
         seen_pct: how much of it was photographed.
+        loss_ha: canopy lost since an earlier flight, beyond chance; nan where there was none.
     """
 
     stand: str
@@ -37,6 +38,7 @@ class StandRow:
     diameter_m: float
     height_m: float
     gap_pct: float
+    loss_ha: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Column:
 def rows_of(results: Results) -> list[StandRow]:
     """All stands, the largest first; of equal ones by name."""
     table = results.stands
-    heights = table["height_m"] if "height_m" in table else [math.nan] * len(table)
+    unknown = [math.nan] * len(table)
+    heights, losses = (table.get(name, unknown) for name in ("height_m", "loss_ha"))
     rows = [
         StandRow(
             stand=str(stand.stand),
@@ -67,8 +70,9 @@ def rows_of(results: Results) -> list[StandRow]:
             diameter_m=float(stand.crown_diameter_m),
             height_m=_float(height),
             gap_pct=float(stand.gap_pct),
+            loss_ha=_float(loss),
         )
-        for stand, height in zip(table[_NEEDED].itertuples(), heights, strict=True)
+        for stand, height, loss in zip(table[_NEEDED].itertuples(), heights, losses, strict=True)
     ]
     return sorted(rows, key=lambda row: (-round(row.area_ha, 4), row.stand))
 
@@ -86,6 +90,8 @@ def columns_of(results: Results) -> Iterator[Column]:
     yield Column("column_diameter", 20, True, lambda row, _lang: number(row.diameter_m, 1))
     if "height_m" in results.crowns:
         yield Column("column_height", 16, True, lambda row, _lang: number(row.height_m, 1))
+    if results.change is not None:
+        yield Column("column_loss", 17, True, lambda row, _lang: number(row.loss_ha, 2))
     yield Column("column_gap", 17, True, lambda row, _lang: number(row.gap_pct, 0))
 
 

@@ -15,6 +15,7 @@ from pipelines.forest.words import say
 __all__ = [
     "KeyFigure",
     "Worth",
+    "change_lines",
     "dated",
     "key_figures",
     "limits_of",
@@ -141,6 +142,26 @@ def source_of(results: Results, lang: str) -> str:
         sha=results.card.sha256[:_SHA_DIGITS],
         version=version("michisora"),
     )
+
+
+def change_lines(results: Results, lang: str) -> list[str]:
+    """What changed since an earlier flight, a sentence each; none where there was no such flight."""
+    change = results.change
+    if change is None:
+        return []
+    counts = {"before": f"{change.n_before:,}", "now": f"{change.n_now:,}"}
+    lines = [say("change_compared", lang, since=change.since, ha=f"{change.shared_ha:,.2f}", **counts)]
+    offset = change.offset
+    if offset.told:
+        east = say("east" if offset.east_m >= 0 else "west", lang, m=f"{abs(offset.east_m):.2f}")
+        north = say("north" if offset.north_m >= 0 else "south", lang, m=f"{abs(offset.north_m):.2f}")
+        lines.append(say("change_moved", lang, east=east, north=north, sd=f"{offset.sd_m:.2f}"))
+    else:
+        lines.append(say("change_doubtful", lang))
+    lines.append(say("change_chance", lang, found=f"{100 * change.chance.found_again:.0f}"))
+    n, area = len(change.areas), float(change.areas["area_m2"].sum()) / 1e4
+    lines.append(say("change_lost", lang, n=n, ha=f"{area:,.2f}") if n else say("change_none", lang))
+    return lines
 
 
 def stems_line(figures: Figures, lang: str) -> str:

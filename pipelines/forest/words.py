@@ -86,6 +86,33 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "Heights are the height model's own, of unknown error; the {n} crowns that it alone shows are not in the "
         "figures above.",
     ),
+    "change": ("前回からの変化", "Change since the earlier flight"),
+    "change_compared": (
+        "{since} と比べた。両方に写る {ha} ha で、前回 {before} 本、今回 {now} 本。",
+        "Compared with {since}: on the {ha} ha that both show, {before} crowns then and {now} now.",
+    ),
+    "change_moved": (
+        "前回の地図を {east}、{north} 動かして重ねた（標準偏差 ±{sd} m）。",
+        "The earlier map was moved {east} and {north} to fit (±{sd} m, standard deviation).",
+    ),
+    "change_doubtful": (
+        "二つの地図のずれが求められない。動かさずに比べたので、消失は疑わしい。",
+        "The offset of the two maps cannot be told: it was not removed, and losses are doubtful.",
+    ),
+    "change_chance": (
+        "変化のない所でも前回の樹冠の {found} % しか再び見つからない。それを超える消失だけを示す。",
+        "Where nothing changed, {found} % of the crowns are found again: only losses beyond that are shown.",
+    ),
+    "change_lost": ("偶然を超える樹冠の消失：{n} か所、{ha} ha。", "Canopy loss beyond chance: {n} areas, {ha} ha."),
+    "change_none": (
+        "偶然を超える樹冠の消失は見つからなかった。",
+        "No canopy loss beyond chance was found.",
+    ),
+    "east": ("東へ {m} m", "{m} m east"),
+    "west": ("西へ {m} m", "{m} m west"),
+    "north": ("北へ {m} m", "{m} m north"),
+    "south": ("南へ {m} m", "{m} m south"),
+    "column_loss": ("消失 ha", "Loss, ha"),
     "limits": ("この地図の限界", "Limits of this map"),
     "limit_crown": (
         "樹冠は検出枠に内接する楕円で描く（樹冠高モデルだけの樹冠は輪郭）。樹冠数を立木本数とみなすので、"
