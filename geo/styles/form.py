@@ -20,11 +20,19 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Text beside features: a column, its size in points, and the scale (1 : n) from which on it is shown."""
+    """Text beside features, or inside of areas.
+
+    Attributes:
+        column: what it says.
+        size_pt: its size.
+        shown_from_scale: it is shown at 1 : this and larger scales.
+        strong: bold, for text over a busy picture.
+    """
 
     column: str
     size_pt: float = 9.0
     shown_from_scale: int = 10_000
+    strong: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,7 @@ def _labelling(root: Element, labels: Labels, kind: Kind) -> None:
             "fontSize": f"{labels.size_pt:g}",
             "fontSizeUnit": "Point",
             "fontFamily": "Noto Sans",
+            "fontWeight": "75" if labels.strong else "50",
             "textColor": rgba("#000000"),
             "textOpacity": "1",
         },

@@ -22,6 +22,7 @@ from pipelines.report.paper import (
     MARGIN_MM,
     SOFT,
     Tile,
+    fitted,
     heading,
     lines_of,
     new_pages,
@@ -36,8 +37,11 @@ __all__ = ["MOST_ROWS", "stand_document"]
 MOST_ROWS: Final = 300
 """Of more stands than this the smaller ones are in the CSV alone."""
 _FIRST_ROWS: Final = 8
+_LEAST_MAP_MM: Final = 75.0
+"""The map is no lower than this where fewer stands make room for it."""
 _ROW_MM: Final = 5.4
 _HEADING_MM: Final = 9.0
+_PADDING_MM: Final = 0.6
 _SMALL: Final = (7.5, 3.7)
 """Size in points of what stands below the table, and its lines in mm."""
 
@@ -81,19 +85,23 @@ def stand_document(results: Results, map_jpeg: bytes, lang: str) -> bytes:
     pages.ln(1.5)
     row = key_figures(figures_of(results), lang)
     tiles(pages, [Tile(one.figure, one.label, more=one.more) for one in row])
-    _first_page(pages, results, table, map_jpeg, lang)
-    if len(table.rows) > _FIRST_ROWS:
+    if _first_page(pages, results, table, map_jpeg, lang) < len(table.rows):
         _all_stands(pages, table, lang)
     return bytes(pages.output())
 
 
-def _first_page(pages: FPDF, results: Results, table: _Table, map_jpeg: bytes, lang: str) -> None:
-    """Map, the largest stands, and what the figures are worth; the map takes the room that the others leave."""
+def _first_page(pages: FPDF, results: Results, table: _Table, map_jpeg: bytes, lang: str) -> int:
+    """Map, the largest stands, and what the figures are worth; the map takes the room that the others leave.
+
+    Returns:
+        How many stands are shown.
+    """
     below = _below(results, lang)
-    shown = table.rows[:_FIRST_ROWS]
-    needed = _HEADING_MM + _ROW_MM * (len(shown) + 1) + _height(pages, below) + 6
-    room = pages.page_break_trigger - pages.get_y() - needed
     top = pages.get_y()
+    most = pages.page_break_trigger - top - _HEADING_MM - _ROW_MM - _height(pages, below) - 6
+    fit = max(1, int((most - _LEAST_MAP_MM) / _ROW_MM))
+    shown = table.rows[: min(_FIRST_ROWS, fit)]
+    room = max(most - _ROW_MM * max(1, len(shown)), _LEAST_MAP_MM / 2)
     pages.image(io.BytesIO(map_jpeg), x=MARGIN_MM, y=top, w=INNER_MM, h=room, keep_aspect_ratio=True)
     pages.set_xy(MARGIN_MM, top + room + 2)
     heading(pages, say("stands", lang))
@@ -106,6 +114,7 @@ def _first_page(pages: FPDF, results: Results, table: _Table, map_jpeg: bytes, l
         for sentence in block.sentences:
             paragraph(pages, _SMALL[1], sentence, block.lang)
         pages.ln(1)
+    return len(shown)
 
 
 def _note(pages: FPDF, text: str) -> None:
@@ -157,21 +166,24 @@ def _table(pages: FPDF, table: _Table, lang: str) -> None:
         paragraph(pages, 5, say("stands_none", lang))
         return
     style(pages, 8)
+    # Every text on one line, or the first page would not hold what it is measured to hold.
+    share = INNER_MM / sum(column.width for column in table.columns)
+    rooms = [column.width * share - 2 * _PADDING_MM - 0.2 for column in table.columns]
     pages.set_draw_color(*LINE)
     pages.set_fill_color(255, 255, 255)
     with pages.table(
         col_widths=tuple(column.width for column in table.columns),
         line_height=_ROW_MM - 1.2,
-        padding=0.6,
+        padding=_PADDING_MM,
         headings_style=FontFace(emphasis="", fill_color=HEAD),
         borders_layout="HORIZONTAL_LINES",
         text_align=tuple("RIGHT" if column.figures else "LEFT" for column in table.columns),
         num_heading_rows=1,
     ) as grid:
         top = grid.row()
-        for column in table.columns:
-            top.cell(say(column.key, lang))
+        for column, room in zip(table.columns, rooms, strict=True):
+            top.cell(fitted(pages, say(column.key, lang), room))
         for row in table.rows:
             line = grid.row()
-            for column in table.columns:
-                line.cell(printable(column.show(row, lang)))
+            for column, room in zip(table.columns, rooms, strict=True):
+                line.cell(fitted(pages, column.show(row, lang), room))

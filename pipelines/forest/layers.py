@@ -141,7 +141,7 @@ def _style(name: str, frame: gpd.GeoDataFrame, kept: tuple[str, ...]) -> Style:
         form = Form(
             choices={"kind": STAND_KIND, "origin": ORIGIN},
             editable=kept,
-            labels=Labels("stand", 10.0, 25_000),
+            labels=Labels("stand", 10.0, 25_000, strong=True),
             tip=_known(MapTip("stand", rows), frame),
         )
         return _ramp("stem_density_ha", frame, form, _STAND)

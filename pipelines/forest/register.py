@@ -1,12 +1,12 @@
 """A forest register's polygons, as they are: their ids and attributes are kept, their faults named."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import geopandas as gpd
+import pandas as pd
 import pyogrio
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
@@ -15,18 +15,10 @@ from pyproj import CRS
 from geo.crs import require_crs
 from geo.errors import CrsError
 from pipelines.errors import SurveyError
+from pipelines.forest.compartments import stand_names
 
-__all__ = ["Register", "compartment_columns", "read_register"]
+__all__ = ["Register", "read_register"]
 
-_ID_NAMES: Final = ("stand_id", "standid", "stand", "blockid", "block", "小班id", "林小班", "小班", "id", "name")
-_COMPARTMENTS: Final = (
-    r"林班|rin[_ ]?[hp]an|compartment",
-    r"準林班|jun[_ ]?rin[_ ]?[hp]an",
-    r"林小班|rin[_ ]?s[yh]*ou?[_ ]?han|小班|s[yh]*ou?[_ ]?han|sub[_ ]?compartment",
-    r"枝番|施業番号|eda[_ ]?ban|segyou?[_ ]?(?:bangou?)?",
-)
-_SUFFIX: Final = r"[_ ]?(?:番号|主番|枝番|コード|名|bangou?|no|nr|number|code|cd|id)?"
-"""How registers call the parts of a stand's id, from the largest to the smallest, and what they append."""
 _LISTED: Final = 5
 
 
@@ -37,7 +29,8 @@ class Register:
     Attributes:
         frame: its polygons in the survey's plane; `stand` names each as the register does, its own columns follow,
             renamed `reg_…` where the stand map has one of that name.
-        id_column: the column that `stand` is of; "" where polygons are numbered in the register's order.
+        id_column: the column that `stand` is of, or several, joined; "" where polygons are numbered in the register's
+            order.
         lines: what to tell people, one sentence each.
     """
 
@@ -71,9 +64,9 @@ def read_register(path: Path, plane: CRS, taken: frozenset[str]) -> Register:
     lines = [] if own.equals(plane, ignore_axis_order=True) else [f"the register is in {own.name}: it is reprojected"]
     if frame.geometry.name != "geometry":
         frame = frame.rename_geometry("geometry")
-    id_column = next((c for name in _ID_NAMES for c in frame.columns if str(c).lower() == name), "")
-    names = frame[id_column].astype(str) if id_column else (frame.index + 1).astype(str)
-    good, told = _usable(frame, [str(name) for name in names])
+    named, id_column = stand_names(frame)
+    names = pd.Series(named, frame.index)
+    good, told = _usable(frame, named)
     lines.extend(told)
     if not good.any():
         raise SurveyError("the register holds no polygons", where=path)
@@ -84,26 +77,6 @@ def read_register(path: Path, plane: CRS, taken: frozenset[str]) -> Register:
     frame = frame.rename(columns={c: f"reg_{c}" for c in frame.columns if c != "geometry" and _clashes(c, taken)})
     frame.insert(0, "stand", [str(name) for name in names[good]])
     return Register(frame.reset_index(drop=True), id_column, tuple(lines))
-
-
-def compartment_columns(columns: Sequence[str]) -> list[tuple[str, str]]:
-    """Columns that say which stand a row of the register is: 林班, 準林班, 小班, 枝番, also romanised, then other ids.
-
-    Args:
-        columns: of the stand map, where those that it has itself are renamed `reg_…`.
-
-    Returns:
-        Column, and its name in the register, from the largest part of the id to the smallest.
-    """
-    own = {column: column.removeprefix("reg_") for column in columns if column != "stand"}
-    found = [
-        column
-        for part in _COMPARTMENTS
-        for column, name in own.items()
-        if re.fullmatch(f"(?:{part}){_SUFFIX}", name, re.IGNORECASE)
-    ]
-    others = [column for wanted in _ID_NAMES[:-1] for column, name in own.items() if name.lower() == wanted]
-    return [(column, own[column]) for column in dict.fromkeys([*found, *others])]
 
 
 def _polygon_layer(path: Path) -> tuple[str, str | None]:

@@ -16,8 +16,8 @@ import pandas as pd
 import pyproj
 import shapely
 
+from pipelines.forest.compartments import as_written, id_columns
 from pipelines.forest.layers import STAND_KIND
-from pipelines.forest.register import compartment_columns
 from pipelines.forest.results import Results
 from pipelines.forest.words import LANGUAGES
 
@@ -70,17 +70,8 @@ def register_csv(results: Results, lang: str) -> bytes:
 def _ids(stands: gpd.GeoDataFrame, which: int) -> list[tuple[str, list[str]]]:
     if not len(stands) or (stands["origin"] != "register").any():
         return [(names[which], [""] * len(stands)) for names in _UNKNOWN_IDS]
-    found = compartment_columns([str(column) for column in stands.columns])
-    return [(heading, _as_they_are(stands[column])) for column, heading in found]
-
-
-def _as_they_are(values: "pd.Series[Any]") -> list[str]:
-    """Ids as the register shows them: whole numbers stay whole where others are missing."""
-    return ["" if pd.isna(value) else _plain(value) for value in values]
-
-
-def _plain(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    found = id_columns([str(column) for column in stands.columns if column != "stand"])
+    return [(column.removeprefix("reg_"), as_written(stands[column])) for column in found]
 
 
 def _kind(kind: Any, which: int) -> str:

@@ -79,20 +79,20 @@ def rows_of(results: Results) -> list[StandRow]:
 
 def columns_of(results: Results) -> Iterator[Column]:
     """What the table shows: heights where they are known, the photographed share where it is not all."""
-    yield Column("stand", 24, False, lambda row, _lang: row.stand)
-    yield Column("column_kind", 17, False, _kind)
-    yield Column("column_area", 17, True, lambda row, _lang: number(row.area_ha, 2))
+    yield Column("stand", 26, False, lambda row, _lang: row.stand)
+    yield Column("column_kind", 15, False, _kind)
+    yield Column("column_area", 16, True, lambda row, _lang: number(row.area_ha, 2))
     if len(results.stands) and float(results.stands["seen_pct"].min()) < 99.5:
-        yield Column("column_seen", 17, True, lambda row, _lang: number(row.seen_pct, 0))
-    yield Column("column_stems", 17, True, lambda row, _lang: number(row.n_stems, 0))
-    yield Column("column_density", 40, True, lambda row, _lang: _density(row))
-    yield Column("column_cover", 17, True, lambda row, _lang: number(row.cover_pct, 0))
+        yield Column("column_seen", 16, True, lambda row, _lang: number(row.seen_pct, 0))
+    yield Column("column_stems", 14, True, lambda row, _lang: number(row.n_stems, 0))
+    yield Column("column_density", 38, True, lambda row, _lang: _density(row))
+    yield Column("column_cover", 16, True, lambda row, _lang: number(row.cover_pct, 0))
     yield Column("column_diameter", 20, True, lambda row, _lang: number(row.diameter_m, 1))
     if "height_m" in results.crowns:
-        yield Column("column_height", 16, True, lambda row, _lang: number(row.height_m, 1))
+        yield Column("column_height", 17, True, lambda row, _lang: number(row.height_m, 1))
     if results.change is not None:
-        yield Column("column_loss", 17, True, lambda row, _lang: number(row.loss_ha, 2))
-    yield Column("column_gap", 17, True, lambda row, _lang: number(row.gap_pct, 0))
+        yield Column("column_loss", 15, True, lambda row, _lang: number(row.loss_ha, 2))
+    yield Column("column_gap", 20, True, lambda row, _lang: number(row.gap_pct, 0))
 
 
 def number(value: float, decimals: int) -> str:

@@ -127,6 +127,16 @@ def heading(pages: FPDF, text: str) -> None:
     pages.text_mode = TextMode.FILL
 
 
+def fitted(pages: FPDF, text: str, wide_mm: float) -> str:
+    """The text cut to a width, in the current size."""
+    shown = printable(text)
+    if pages.get_string_width(shown) <= wide_mm:
+        return shown
+    while shown and pages.get_string_width(f"{shown}…") > wide_mm:
+        shown = shown[:-1]
+    return f"{shown}…"
+
+
 def shortened(pages: FPDF, text: str, lines: int) -> str:
     """The text cut to a number of lines of the current width."""
     parts: Any = pages.multi_cell(0, 4.3, printable(text), align="L", dry_run=True, output="LINES")
