@@ -26,6 +26,7 @@ from qgis.core import (
     QgsMapLayerType,
     QgsProject,
     QgsReadWriteContext,
+    QgsRenderContext,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtXml import QDomDocument
@@ -39,7 +40,7 @@ def describe(layer):
             "renderer": layer.renderer().type(),
             "aliases": {field.name(): layer.attributeAlias(k) for k, field in enumerate(layer.fields())},
             "tip": layer.mapTipTemplate(),
-            "renderer_xml": style_of(layer),
+            "style": style_of(layer),
             "from_scale": layer.minimumScale() if layer.hasScaleBasedVisibility() else None,
         }
     return out
@@ -84,6 +85,8 @@ def sheet_of(layout, out):
     exporter = QgsLayoutExporter(layout)
     png, pdf = out / f"{layout.name()}.png", out / f"{layout.name()}.pdf"
     pictures, documents = QgsLayoutExporter.ImageExportSettings(), QgsLayoutExporter.PdfExportSettings()
+    # Letters as letters: as outlines nobody could search them.
+    documents.textRenderFormat = QgsRenderContext.TextFormatAlwaysText
     pictures.dpi = 100
     told = [exporter.exportToImage(str(png), pictures), exporter.exportToPdf(str(pdf), documents)]
     (map_item,) = items_of(layout, QgsLayoutItemMap)
