@@ -41,6 +41,14 @@ def test_in_japan_it_is_measured_in_the_plane_zone_whatever_the_file_is_in(pictu
         assert "EPSG:6677" in ortho.lines[0]
 
 
+def test_pixels_of_a_file_in_degrees_are_found_again_from_the_plane(picture, tmp_path):
+    degree = 0.1 / 111_000
+    transform = Affine(degree, 0, 139.6, 0, -degree, 35.73)
+    grid = Grid(open_ortho(write_ortho(tmp_path / "deg.tif", picture, crs="EPSG:6668", transform=transform)), 0.1)
+    places = np.array([[0.0, 0.0], [123.5, 7.25], [400.0, 300.0]])
+    np.testing.assert_allclose(grid.to_pixels(grid.to_plane(places)), places, atol=1e-4)
+
+
 def test_elsewhere_a_true_plane_is_kept_and_mercator_is_not(picture, tmp_path):
     utm = write_ortho(tmp_path / "utm.tif", picture, crs="EPSG:32611", transform=Affine(0.1, 0, 4.4e5, 0, -0.1, 5.5e6))
     assert open_ortho(utm).plane.to_epsg() == 32611
@@ -56,6 +64,7 @@ def test_grid_pixels_lie_where_the_files_do(picture, tmp_path, gsd_m):
     grid = Grid(open_ortho(write_ortho(tmp_path / "o.tif", picture)), gsd_m)
     corners = np.array([[0, 0], [480 * grid.x_scale, 320 * grid.y_scale]])
     np.testing.assert_allclose(grid.to_plane(corners), [[-20_000, -30_000], [-19_952, -30_032]], atol=1e-6)
+    np.testing.assert_allclose(grid.to_pixels(grid.to_plane(corners)), corners, atol=1e-5)
     width, height = grid.size_px
     assert width % 16 == height % 16 == 0
     with OrthoReader(grid) as reader:

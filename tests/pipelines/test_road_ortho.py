@@ -19,6 +19,7 @@ from paving import GSD_M, exact, on_map, pave, scattered, write_pavement, write_
 from geo.geopackage import read_layer
 from pipelines.errors import OutputError
 from pipelines.params import RoadParams
+from pipelines.report.content import PhotoBox
 from pipelines.road.job import Job
 from pipelines.road.ortho.job import RoadOrtho, run_road_ortho
 
@@ -178,6 +179,7 @@ sys.path.insert(0, sys.argv[1])
 import paving
 from foresting import ExactDetector
 from pipelines.params import RoadParams
+from pipelines.report.content import PhotoBox
 from pipelines.road.job import Job
 from pipelines.road.ortho.job import RoadOrtho, run_road_ortho
 
@@ -259,6 +261,30 @@ def test_a_drive_over_the_same_road_may_be_the_last_survey(ortho, roads, survey,
     by_uuid = table.set_index("uuid").geometry
     right = [row.geometry.distance(by_uuid[key]) < 0.05 for key, row in same.iterrows()]
     assert sum(right) >= 0.9 * len(table)
+
+
+def _view(results, rank=1):
+    row = results.defects[results.defects["rank"] == rank].iloc[0]
+    box = PhotoBox(row["frame"], *row[["box_x1", "box_y1", "box_x2", "box_y2"]].to_numpy(float))
+    return row, results.overhead(row["uuid"], box)
+
+
+def test_a_photo_shows_the_carriageway_and_a_defects_own_surroundings(ortho, tmp_path):
+    narrow = write_roads(tmp_path / "narrow.gpkg", [[(-4.0, 1.2), (16.0, 1.2)]], 2.0)
+    for roads, shown_m2 in ((narrow, None), (None, 0.0)):
+        given = RoadOrtho(ortho, roads, date=DATE)
+        results, _ = run_road_ortho(given, _job(tmp_path / str(shown_m2)))
+        row, view = _view(results)
+        height, width = view.picture.shape[:2]
+        assert (width, height) == (960, 540)
+        own = row["footprint"].buffer(0.3).area * view.metre_px**2
+        road = 0.0 if roads is None else 2.0 * width * view.metre_px
+        assert view.shown.sum() <= 1.01 * (own + road)
+        assert view.shown.sum() > 0.5 * max(own, road)
+        assert view.north == pytest.approx((0, -1), abs=1e-6)
+        (ring,) = view.outline
+        middle = ring.mean(axis=0)
+        assert view.shown[int(middle[1]), int(middle[0])]
 
 
 def test_the_georeference_is_part_of_every_position(ortho, roads, tmp_path):

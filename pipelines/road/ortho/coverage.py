@@ -43,15 +43,15 @@ def photographed(grid: Grid, cells: Flags, name: str) -> gpd.GeoDataFrame:
 
 
 def _merged(cells: Flags, n: int) -> Flags:
-    """Blocks of n × n cells of which at least half were photographed; the last ones may reach beyond the cells."""
-    rows, columns = (-(-length // n) for length in cells.shape)
-    padded = np.zeros((rows * n, columns * n), bool)
-    padded[: cells.shape[0], : cells.shape[1]] = cells
-    there = np.zeros_like(padded)
-    there[: cells.shape[0], : cells.shape[1]] = True
-    blocks = (rows, n, columns, n)
-    seen, known = (part.reshape(blocks).sum(axis=(1, 3)) for part in (padded, there))
-    return np.asarray((seen > 0) & (2 * seen >= known), bool)
+    """Blocks of n × n cells of which at least half were photographed; beyond the last ones all is as they are."""
+    rows, columns = (-length % n for length in cells.shape)
+    padded = np.pad(cells, ((0, rows), (0, columns)), mode="edge").view(np.uint8)
+    # Slices are added up in a tenth of the time that a sum over the short axes of blocks takes.
+    seen = np.zeros((padded.shape[0] // n, padded.shape[1] // n), np.uint16)
+    for row in range(n):
+        for column in range(n):
+            seen += padded[row::n, column::n]
+    return np.asarray(2 * seen >= n * n, bool)
 
 
 def _outlines(coarse: Flags, piece: int, side_px: int) -> Iterator[shapely.Geometry]:
