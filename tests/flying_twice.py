@@ -1,6 +1,7 @@
 """A forest whose trees are known, what is planted into it as damage, and what two imperfect flights see of it."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -9,8 +10,12 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.features import rasterize
 
+from pipelines.forest.change import Change, Flown, compare
 from pipelines.forest.crowns import crown_id
 from pipelines.forest.ground import MESH_M, Ground
+from pipelines.forest.mesh import mesh20m
+from pipelines.forest.params import ForestParams, MeshParams
+from pipelines.forest.previous import Previous
 
 PLANE = CRS(6677)
 WEST, NORTH = -20_000.0, -30_000.0
@@ -76,7 +81,7 @@ def seen_by(trees: Wood, flight: Flight) -> gpd.GeoDataFrame:
     xy = trees.xy_m[found] + rng.normal(0, flight.noise_m, (found.sum(), 2))
     diameter = trees.diameter_m[found] * np.exp(rng.normal(0, 0.12, found.sum()))
     n_false = rng.poisson(flight.false_ha * trees.wide_m * trees.high_m / 1e4)
-    false = [*rng.uniform([0, -trees.high_m], [trees.wide_m, 0], (n_false, 2)), WEST, NORTH]
+    false = rng.uniform([0, -trees.high_m], [trees.wide_m, 0], (n_false, 2)) + np.array([WEST, NORTH])
     mean = float(np.median(trees.diameter_m)) if len(trees.xy_m) else 3.0
     score = np.append(rng.beta(5, 3, found.sum()), rng.beta(2, 5, n_false))
     xy = np.vstack([xy, false])
@@ -121,3 +126,27 @@ def patches(wide_m: float, high_m: float, areas_ha: list[float], *, seed: int = 
                 found.append(shape)
                 break
     return found
+
+
+def map_of(crowns: gpd.GeoDataFrame, wide_m: float, high_m: float, **stated: object) -> Previous:
+    """An earlier flight's map."""
+    extent = shapely.box(WEST, NORTH - high_m, WEST + wide_m, NORTH)
+    stands = gpd.GeoDataFrame({"stand": ["S1"], "origin": "delineated"}, geometry=[extent], crs=crowns.crs)
+    said = {"date": None, "gsd_m": 0.1, "model_sha256": "", "stands": stands, "lines": (), **stated}
+    return Previous(path=Path("earlier.gpkg"), survey="earlier.tif", extent=extent, crowns=crowns, **said)
+
+
+def flown(crowns: gpd.GeoDataFrame, wide_m: float, high_m: float, **stated: object) -> Flown:
+    """A new flight's map, of one stand."""
+    ground = ground_under(crowns[crowns["counted"]], wide_m, high_m)
+    mesh = mesh20m(ground, crowns, MeshParams())
+    area = shapely.box(WEST, NORTH - high_m, WEST + wide_m, NORTH)
+    stands = gpd.GeoDataFrame({"stand": ["S1"], "origin": "delineated"}, geometry=[area], crs=crowns.crs)
+    return Flown(ground, crowns, mesh, **{"stands": stands, "gsd_m": 0.1, "model_sha256": "", "date": "", **stated})
+
+
+def flown_twice(trees: Wood, gone: NDArray[np.bool_], before: Flight, after: Flight) -> Change:
+    """What the second of two flights says, between which the trees of `gone` (n,) bool went."""
+    size = trees.wide_m, trees.high_m
+    then, now = seen_by(trees, before), seen_by(trees.without(gone), after)
+    return compare(map_of(then, *size), flown(now, *size), ForestParams())

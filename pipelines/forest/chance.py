@@ -37,7 +37,7 @@ _WORTH: Final = 20.0
 _FEWEST: Final = 30
 _BINS: Final = 5
 _BIN_CROWNS: Final = 60
-_ROUNDS: Final = 4
+_ROUNDS: Final = 6
 _SPREAD: Final = (0.01, 0.2)
 _BLOCK: Final = 5
 _CERTAIN: Final = 0.99
@@ -105,7 +105,8 @@ class Chance:
 def learn_chance(tally: Tally, params: ChangeParams) -> Chance:
     """Measure what chance does where nothing speaks of damage.
 
-    It begins with the best quarter of the ground, so that it holds when most of the forest is gone.
+    It begins with half of the crowns found again, or with more if more are, so that it holds when most of the forest is
+    gone; of two ways to see it, a poorer flight or damage nearly everywhere, it takes the first.
     """
     chance = _guess(tally)
     for _ in range(_ROUNDS):
@@ -117,10 +118,8 @@ def learn_chance(tally: Tally, params: ChangeParams) -> Chance:
 
 
 def _guess(tally: Tally) -> Chance:
-    n, lost = (windows(tally.counts(cells), _RADII_M[1]) for cells in (tally.cell, tally.cell[tally.lost]))
-    enough = n >= 8
-    best = float(np.quantile(1 - lost[enough] / n[enough], 0.75)) if enough.any() else _ASSUMED
-    return Chance(max(best, _ASSUMED), (), (max(best, _ASSUMED),), _ASSUMED, 0.05, 0)
+    again = max(_ASSUMED, float((~tally.lost).mean())) if len(tally.lost) else _ASSUMED
+    return Chance(again, (), (again,), _ASSUMED, 0.05, 0)
 
 
 def _measured(tally: Tally, bulk: NDArray[np.bool_]) -> Chance:

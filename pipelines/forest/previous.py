@@ -86,11 +86,10 @@ def read_previous(path: Path, plane: CRS, bounds: tuple[float, float, float, flo
     ground = shapely.union_all(shapely.make_valid(extent.to_crs(plane).geometry.to_numpy()))
     if not shapely.intersects(ground, shapely.box(*bounds)):
         raise SurveyError("the earlier map shows other ground than the orthophoto", where=path, remedy=_REMEDY)
-    day = _first(extent, "survey_date", None)
     return Previous(
         path=path,
         survey=str(_first(extent, "survey", path.stem)),
-        date=day if isinstance(day, dt.date) else None,
+        date=_day(_first(extent, "survey_date", None)),
         gsd_m=float(_first(extent, "gsd_m", np.nan)),
         model_sha256=str(_first(extent, "model_sha256", "")),
         extent=ground,
@@ -113,6 +112,12 @@ def _layer(path: Path, name: str) -> gpd.GeoDataFrame:
 def _first(extent: gpd.GeoDataFrame, column: str, default: Any) -> Any:
     known = extent[column].dropna() if column in extent else pd.Series(dtype=object)
     return known.iloc[0] if len(known) else default
+
+
+def _day(value: Any) -> dt.date | None:
+    """A day, whatever kind of date or text people's programs made of it."""
+    day = pd.to_datetime(str(value), errors="coerce")
+    return None if pd.isna(day) else day.date()
 
 
 def _placed(table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

@@ -1,5 +1,11 @@
 """A second flight over the same forest: what its map says of the first."""
 
+import contextlib
+import datetime as dt
+import shutil
+import sqlite3
+
+import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
@@ -7,6 +13,7 @@ from affine import Affine
 from foresting import GROUND, GSD_M, JAPAN_NORTH_WEST, ExactDetector, plant, write_ortho
 
 from geo.geopackage import read_layer
+from pipelines.errors import OutputError, SurveyError
 from pipelines.forest.job import ForestInput, ForestJob, run_forest
 from pipelines.forest.params import ForestParams
 from pipelines.orthophoto import OrthoParams
@@ -93,3 +100,124 @@ def test_equal_flights_give_equal_bytes(first, after, second, tmp_path):
     again = run_forest(ForestInput(after, previous=first, date="2026-05-01"), _job(tmp_path / "out"))[1]
     assert again.geopackage.read_bytes() == second[1].geopackage.read_bytes()
     assert again.picture.read_bytes() == second[1].picture.read_bytes()
+
+
+def _edited(path, folder, **frames):
+    """The map with layers changed as people do in QGIS."""
+    copy = folder / "edited.gpkg"
+    shutil.copy(path, copy)
+    for name, frame in frames.items():
+        frame.to_file(copy, layer=name, driver="GPKG")
+    return copy
+
+
+def test_what_people_wrote_beside_a_stand_stays_with_it_and_open_to_edits(first, after, tmp_path):
+    stands = read_layer(first, "stands").assign(備考="枯損木あり", planted=1987)
+    earlier = _edited(first, tmp_path, stands=stands)
+    before = earlier.read_bytes()
+    published = run_forest(ForestInput(after, previous=earlier), _job(tmp_path / "out"))[1]
+    table = read_layer(published.geopackage, "stands")
+    assert list(table["備考"]) == ["枯損木あり"]
+    assert list(table["planted"]) == [1987]
+    assert list(table["previous_stand"]) == list(stands["stand"])
+    told = published.summary.read_text(encoding="utf-8")
+    assert "1 stands are those of the earlier map and keep 備考, planted" in told
+    with contextlib.closing(sqlite3.connect(published.geopackage)) as base:
+        (style,) = base.execute("SELECT styleQML FROM layer_styles WHERE f_table_name = 'stands'").fetchone()
+    assert 'name="備考" editable="1"' in style
+    assert 'name="lost" editable="0"' in style
+    assert earlier.read_bytes() == before
+
+
+def test_a_registers_stands_are_found_by_their_ids(forest, after, tmp_path):
+    halves = [shapely.box(EAST + x, NORTH - 120, EAST + x + 75, NORTH - 5) for x in (5, 85)]
+    register = gpd.GeoDataFrame({"小班": ["い-1", "ろ-2"]}, geometry=halves, crs=6677)
+    register.to_file(tmp_path / "register.gpkg")
+    before = write_ortho(tmp_path / "2025.tif", forest.picture)
+    given = ForestInput(before, stands=tmp_path / "register.gpkg", date="2025-05-01")
+    earlier = run_forest(given, _job(tmp_path / "first"))[1].geopackage
+    # The second register swaps the rows, and its second polygon has moved far enough to lie in neither half.
+    swapped = register.iloc[::-1].assign(geometry=[halves[1].buffer(-2), halves[0].buffer(1)])
+    swapped.to_file(tmp_path / "later.gpkg")
+    given = ForestInput(after, stands=tmp_path / "later.gpkg", previous=earlier, date="2026-05-01")
+    stands = run_forest(given, _job(tmp_path / "second"))[0].stands
+    assert list(stands["stand"]) == ["ろ-2", "い-1"]
+    assert list(stands["previous_stand"]) == ["ろ-2", "い-1"]
+    assert stands.loc[1, "lost"] > 30 > stands.loc[0, "lost"]
+    assert stands.loc[1, "loss_ha"] > 0.1
+
+
+def test_a_map_in_another_plane_is_brought_into_this_one(first, after, second, tmp_path):
+    moved = {name: read_layer(first, name).to_crs(6676) for name in ("crowns", "stands", "survey_extent")}
+    earlier = _edited(first, tmp_path, **moved)
+    results, _ = run_forest(ForestInput(after, previous=earlier, date="2026-05-01"), _job(tmp_path / "out"))
+    offset = results.change.offset
+    assert np.hypot(offset.east_m - SHIFT[0], offset.north_m - SHIFT[1]) < 0.1
+    assert results.change.lost == second[0].change.lost
+
+
+def test_the_earlier_map_is_not_overwritten(first, after, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    shutil.copy(first, out / "forest.gpkg")
+    before = (out / "forest.gpkg").read_bytes()
+    with pytest.raises(OutputError, match="the earlier map would be overwritten"):
+        run_forest(ForestInput(after, previous=out / "forest.gpkg"), _job(out))
+    assert (out / "forest.gpkg").read_bytes() == before
+    shutil.move(out / "forest.gpkg", out / "2025.gpkg")
+    run_forest(ForestInput(after, previous=out / "2025.gpkg"), _job(out))
+    assert (out / "2025.gpkg").read_bytes() == before
+
+
+def _without_crowns(first):
+    return {"crowns": read_layer(first, "crowns").iloc[:0]}
+
+
+def _newer(first):
+    return {"survey_extent": read_layer(first, "survey_extent").assign(map_version=2)}
+
+
+def _elsewhere(first):
+    extent = read_layer(first, "survey_extent")
+    return {"survey_extent": extent.set_geometry(extent.translate(5000, 0))}
+
+
+def _foreign(first):
+    return {"crowns": read_layer(first, "crowns").drop(columns="counted")}
+
+
+def _later(first):
+    return {"survey_extent": read_layer(first, "survey_extent").assign(survey_date=dt.date(2027, 1, 1))}
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (_without_crowns, "the earlier map holds no crowns"),
+        (_newer, "the earlier map is of version 2, newer than 1"),
+        (_elsewhere, "the earlier map shows other ground than the orthophoto"),
+        (_foreign, "not a forest map: its crowns have no counted"),
+        (_later, "the earlier map is of 2027-01-01, after this flight of 2026-05-01"),
+    ],
+)
+def test_a_map_that_cannot_be_compared_with_is_refused_in_one_line(edit, said, first, after, tmp_path):
+    earlier = _edited(first, tmp_path, **edit(first))
+    with pytest.raises(SurveyError) as refused:
+        run_forest(ForestInput(after, previous=earlier, date="2026-05-01"), _job(tmp_path / "out"))
+    assert said in str(refused.value)
+    assert str(earlier) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_no_forest_map_is_refused(after, tmp_path):
+    (tmp_path / "notes.txt").write_text("no map")
+    gpd.GeoDataFrame({"a": [1]}, geometry=[shapely.Point(0, 0)], crs=6677).to_file(tmp_path / "road.gpkg")
+    for name, said in (("notes.txt", "cannot be read"), ("road.gpkg", "cannot be read"), ("none.gpkg", "no such")):
+        with pytest.raises(SurveyError, match=said):
+            run_forest(ForestInput(after, previous=tmp_path / name), _job(tmp_path / "out"))
+
+
+def test_a_run_of_the_same_flight_is_refused(first, forest, tmp_path):
+    again = write_ortho(tmp_path / "again.tif", forest.picture)
+    with pytest.raises(SurveyError, match="shows this very flight"):
+        run_forest(ForestInput(again, previous=first, date="2026-05-01"), _job(tmp_path / "out"))
