@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import unicodedata
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -168,8 +169,9 @@ def test_the_printed_sheet_says_what_it_is_worth_and_what_it_is_made_of(told: di
     }
     for name, words in said.items():
         (page,) = pypdf.PdfReader(told["sheets"][name]["pdf"]).pages
-        text = "".join(page.extract_text().split())
-        assert [word for word in words if "".join(word.split()) not in text] == [], text
+        # Letters that were joined (ﬁ) are two again.
+        text = "".join(unicodedata.normalize("NFKC", page.extract_text()).split())
+        assert [word for word in words if "".join(unicodedata.normalize("NFKC", word).split()) not in text] == [], text
 
 
 def _pixels(page: Image.Image, box: list[float]) -> tuple[int, int, int, int]:
