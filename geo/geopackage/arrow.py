@@ -105,7 +105,9 @@ def _json(value: object) -> str:
 
 def _geometry(layer: Layer) -> tuple[NDArray[Any], str]:
     frame: gpd.GeoDataFrame = layer.frame
-    shapes = shapely.force_2d(frame.geometry.to_numpy())
+    shapes = frame.geometry.to_numpy()
+    if shapely.has_z(shapes).any():  # not always: it copies every shape
+        shapes = shapely.force_2d(shapes)
     present = {shape.geom_type for shape in shapes if shape is not None}
     families = {name.removeprefix("Multi") for name in present}
     wanted = _FAMILY[layer.style.kind] if layer.style is not None else None

@@ -60,14 +60,13 @@ def write_geopackage(path: Path, layers: Sequence[Layer], date: dt.date) -> None
     """
     path = Path(path)
     _refuse_repeated(layers, path)
-    tables = [to_arrow(layer) for layer in layers]
     temporary = path.with_name(f".{path.stem}.tmp.gpkg")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _discard(temporary)
         with _fixed_clock(date):
-            for layer, (table, kind) in zip(layers, tables, strict=True):
-                _write_layer(temporary, layer, table, kind)
+            for layer in layers:  # one at a time: a table of 200,000 crowns is 100 MB
+                _write_layer(temporary, layer, *to_arrow(layer))
             _write_styles(temporary, layers, date)
         _describe(temporary, layers)
         _sync(temporary)

@@ -1,5 +1,6 @@
 """Openings in the canopy."""
 
+import cv2
 import geopandas as gpd
 import numpy as np
 import shapely
@@ -10,6 +11,8 @@ from pipelines.forest.params import GapParams
 from pipelines.forest.shapes import areas_of
 
 __all__ = ["gap_cells", "gaps"]
+
+_ROWS = 256
 
 
 def gaps(ground: Ground, params: GapParams) -> gpd.GeoDataFrame:
@@ -46,15 +49,34 @@ def gap_cells(ground: Ground, params: GapParams) -> tuple[np.ndarray, np.ndarray
     open_ground = ground.seen & ~ground.cover
     radius = params.narrowest_m / 2 / ground.cell_m
     if radius >= 1:
-        # An opening by distances: what a disc of that radius fits into, the survey's border no obstacle.
-        reach = ndimage.distance_transform_edt(open_ground | ~ground.seen) > radius
-        open_ground &= ndimage.distance_transform_edt(~reach) <= radius
-    labels, n = ndimage.label(open_ground)
-    area = np.bincount(labels.ravel(), minlength=n + 1) * ground.cell_m2
+        # What a disc of that radius fits into, the survey's border no obstacle.
+        free = (open_ground | ~ground.seen).view(np.uint8)
+        open_ground &= cv2.morphologyEx(free, cv2.MORPH_OPEN, _disc(radius)).view(bool)
+    labels = np.empty(open_ground.shape, np.int32)
+    n = ndimage.label(open_ground, output=labels)
+    area = _cells(labels, n) * ground.cell_m2
     keep = area >= params.smallest_m2
     keep[0] = False
     number = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    return number[labels], np.concatenate([[0.0], area[keep]])
+    for row in labels:  # in place: a second array of a large survey is 120 MB
+        row[:] = number[row]
+    return labels, np.concatenate([[0.0], area[keep]])
+
+
+def _disc(radius: float) -> np.ndarray:
+    """Cells within a distance, cells, of the middle one, uint8."""
+    reach = int(radius)
+    rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    return np.asarray(np.hypot(rows, columns) <= radius, np.uint8)
+
+
+def _cells(labels: np.ndarray, n: int) -> np.ndarray:
+    """How many cells have each number from 0 to n, int64; some rows at a time, since bincount widens what it counts."""
+    counts = np.zeros(n + 1, np.int64)
+    for start in range(0, len(labels), _ROWS):
+        found = np.bincount(labels[start : start + _ROWS].ravel())
+        counts[: len(found)] += found
+    return counts
 
 
 def _beside_unseen(ground: Ground) -> np.ndarray:

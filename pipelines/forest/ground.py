@@ -22,6 +22,7 @@ MESH_M: Final = 20
 _SIDES_M: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
 """Cells of these sides fill a mesh of 20 m and stands' cells of 10 m, or are as large as half of one."""
 _MOST_CELLS: Final = 30_000_000
+_AT_ONCE: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +101,17 @@ def ground_of(grid: Grid, cells: Flags, crowns: gpd.GeoDataFrame) -> Ground:
     )
     transform = Affine(side, 0, west_m, 0, -side, north_m)
     seen = _seen(grid, cells, transform, (rows, columns))
-    shapes = crowns.geometry.to_numpy()
-    cover = rasterize(shapes, seen.shape, transform=transform, dtype=np.uint8) if len(shapes) else np.zeros_like(seen)
-    return Ground(grid.ortho.plane, float(west_m), float(north_m), side, seen, (cover > 0) & seen)
+    cover = _covered(crowns.geometry.to_numpy(), transform, seen.shape) & seen
+    return Ground(grid.ortho.plane, float(west_m), float(north_m), side, seen, cover)
+
+
+def _covered(shapes: NDArray[np.object_], transform: Affine, size: tuple[int, ...]) -> Flags:
+    """Cells whose middle lies in one of the shapes, bool of `size`."""
+    cover = np.zeros(size, np.uint8)
+    # Some at a time: rasterio first writes all of them out as lists of Python numbers, 3 kB a crown.
+    for start in range(0, len(shapes), _AT_ONCE):
+        rasterize(shapes[start : start + _AT_ONCE], out=cover, transform=transform)
+    return cover.view(bool)
 
 
 def plane_bounds(grid: Grid) -> tuple[float, float, float, float]:
