@@ -15,7 +15,7 @@ from pipelines.archive import write_zip
 from pipelines.forest.backdrop import Backdrop
 from pipelines.forest.figures import figures_of
 from pipelines.forest.results import Results
-from pipelines.forest.statement import dated, source_of, stems_line, worth_lines
+from pipelines.forest.statement import change_lines, dated, source_of, stems_line, worth_lines
 from pipelines.forest.words import LANGUAGES, say
 
 __all__ = ["forest_project", "write_photo", "write_project"]
@@ -108,7 +108,7 @@ def _sheet(results: Results, entries: Sequence[MapLayer], lang: str) -> Sheet:
         under=f"{dated(results, lang)}　{stems_line(figures_of(results), lang)}",
         legend=say("legend", lang),
         notes_title=say("worth", lang),
-        notes="\n".join(worth_lines(results, lang)),
+        notes="\n".join([*worth_lines(results, lang), *change_lines(results, lang)]),
         source=f"{say('sources', lang)}: {source_of(results, lang)}",
     )
     return Sheet(say("sheet", lang), words, tuple(_entry(one, lang) for one in entries))

@@ -29,9 +29,9 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "{ha} ha   {n} stems, {per_ha} per hectare (90 % interval {low}–{high})",
     ),
     "cover": ("樹冠被覆率", "crown cover"),
-    "diameter": ("平均樹冠直径", "crown diameter, mean"),
-    "height": ("平均樹高", "height, mean"),
-    "gaps": ("ギャップ（{ha} ha）", "canopy gaps ({ha} ha)"),
+    "diameter": ("平均樹冠直径", "crown diameter"),
+    "height": ("平均樹高", "mean height"),
+    "gaps": ("ギャップ（{ha} ha）", "gaps ({ha} ha)"),
     "stands": ("林分", "Stands"),
     "stand": ("林分", "Stand"),
     "stands_first": (
@@ -103,7 +103,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "変化のない所でも前回の樹冠の {found} % しか再び見つからない。それを超える消失だけを示す。",
         "Where nothing changed, {found} % of the crowns are found again: only losses beyond that are shown.",
     ),
-    "change_lost": ("偶然を超える樹冠の消失：{n} か所、{ha} ha。", "Canopy loss beyond chance: {n} areas, {ha} ha."),
+    "change_lost": (
+        "偶然を超える樹冠の消失：{n} か所、{ha} ha。",
+        "Canopy loss beyond chance: {ha} ha in {n} area(s).",
+    ),
     "change_none": (
         "偶然を超える樹冠の消失は見つからなかった。",
         "No canopy loss beyond chance was found.",

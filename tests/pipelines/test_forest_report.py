@@ -6,6 +6,8 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -23,7 +25,7 @@ from pipelines.forest.page import stand_page
 from pipelines.forest.reports import write_reports
 from pipelines.forest.results import Results
 from pipelines.forest.rows import columns_of, rows_of
-from pipelines.forest.statement import limits_of, worth_lines, worth_of
+from pipelines.forest.statement import change_lines, limits_of, worth_lines, worth_of
 from pipelines.forest.words import WORDS
 
 
@@ -182,6 +184,28 @@ def test_the_statement_takes_the_plots_on_which_counts_are_worst() -> None:
     assert worth is not None
     assert (worth.plots, worth.n) == ("b", 4)
     assert np.isnan(worth.recall)
+
+
+def test_what_changed_since_an_earlier_flight_is_said_with_what_chance_takes(
+    stand_map: StandMap, picture: bytes
+) -> None:
+    areas = gpd.GeoDataFrame({"area_m2": [4000.0, 1500.0]}, geometry=[shapely.box(0, 0, 1, 1)] * 2, crs=6677)
+    offset = SimpleNamespace(told=True, east_m=-1.37, north_m=0.5, sd_m=0.08)
+    counts = {"since": "old.tif of 2025-05-01", "shared_ha": 1.2, "n_before": 1500, "n_now": 1200}
+    change: Any = SimpleNamespace(**counts, offset=offset, chance=SimpleNamespace(found_again=0.62), areas=areas)
+    results = replace(stand_map.results, change=change, stands=stand_map.results.stands.assign(loss_ha=0.25))
+    (text,) = _pages(stand_document(_few(results, 3), picture, "en"))
+    for said in ("old.tif of 2025-05-01", "1,500 crowns then and 1,200 now", "1.37 m west and 0.50 m north", "62 %"):
+        assert said in text
+    assert "0.55 ha in 2 area(s)" in text
+    assert "Loss, ha" in text
+    assert "0.55 ha in 2 area(s)" in stand_page(results, {"en": b""})
+    doubtful = SimpleNamespace(told=False)
+    change.offset, change.areas = doubtful, areas.iloc[:0]
+    told = " ".join(change_lines(results, "en"))
+    assert "losses are doubtful" in told
+    assert "No canopy loss beyond chance was found." in told
+    assert change_lines(stand_map.results, "en") == []
 
 
 def test_limits_say_what_is_so_and_nothing_else(stand_map: StandMap) -> None:
