@@ -14,8 +14,8 @@ _IDS: Final = ("stand_id", "standid", "stand", "blockid", "block", "小班id", "
 _LAST: Final = ("id", "name")
 """What names a stand where nothing better does."""
 _PARTS: Final = (
-    r"林班|rin[_ ]?[hp]an|compartment",
-    r"準林班|jun[_ ]?rin[_ ]?[hp]an",
+    r"林班|rinpan|rinhan|rin_pan|rin_han|compartment",
+    r"準林班|junrinpan|junrinhan|jun_rinpan|jun_rinhan",
     r"小班|s[yh]*ou?[_ ]?han|sub[_ ]?compartment",
     r"枝番|施業番号|eda[_ ]?ban",
 )
