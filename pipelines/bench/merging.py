@@ -14,7 +14,7 @@ _CROWNS_A_BOX = 0.6
 
 
 def tiled_boxes(n: int, seed: int = 0) -> tuple[list[Detections], NDArray[np.int64], tuple[int, int]]:
-    """At least `n` boxes as tiles see a jittered grid of crowns: cut at their edges, each seen a little differently.
+    """About `n` boxes as tiles see a jittered grid of crowns: cut at their edges, each seen a little differently.
 
     Returns:
         Boxes a tile, px of the whole picture; the tiles (k, 4); width and height of the picture.

@@ -16,7 +16,7 @@ from pipelines.bench.memory import peak_rss_mib
 from pipelines.bench.rival import Rival, agreement, one_label_an_anchor
 from pipelines.bench.speed import look_at_drive, look_with_model_alone, network_pictures
 from pipelines.cli.bars import progress_bar, say
-from pipelines.cli.bench_air import merge, ortho
+from pipelines.cli.bench_air import memory, merge, ortho
 from pipelines.drive import Looking
 from pipelines.errors import SurveyError
 from pipelines.frames import FrameSource, open_frames
@@ -37,8 +37,8 @@ def bench() -> None:
     """Measure speed and memory as ratios within one run."""
 
 
-bench.add_command(ortho)
-bench.add_command(merge)
+for _verb in (ortho, merge, memory):
+    bench.add_command(_verb)
 
 
 @dataclass(frozen=True, slots=True)

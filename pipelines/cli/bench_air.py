@@ -1,4 +1,4 @@
-"""`michisora bench ortho | merge`: what orthophotos take, beside other people's ways to cut them."""
+"""`michisora bench ortho | merge | memory`: what orthophotos take, beside other people's ways to cut them."""
 
 import statistics
 import tempfile
@@ -13,14 +13,16 @@ from models.seams import merge_tiles
 from models.types import BackendName
 from pipelines.bench.child import Run, in_child
 from pipelines.bench.forest_scene import write_forest
+from pipelines.bench.large_forest import map_large_forest, write_large
 from pipelines.bench.merging import tiled_boxes
 from pipelines.bench.ortho import CONTESTANTS, MODEL, OURS, Look, available, f1_score, pace
 from pipelines.cli.bars import progress_bar, say
 from pipelines.orthophoto import OrthoParams
 
-__all__ = ["merge", "ortho"]
+__all__ = ["memory", "merge", "ortho"]
 
 END_TO_END_TARGET, RIVAL_TARGET, MEMORY_TARGET, MERGE_TARGET_S = 1.10, 5.0, 0.1, 0.5
+LARGE_TARGET_MIB = 1024
 
 
 @click.command()
@@ -91,7 +93,7 @@ def _line(what: str, value: str, target: str) -> None:
 
 
 @click.command()
-@click.option("--boxes", type=click.IntRange(100), default=100_000, show_default=True, help="Boxes to merge, at least.")
+@click.option("--boxes", type=click.IntRange(100), default=100_000, show_default=True, help="Boxes to merge, about.")
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="How often.")
 def merge(boxes: int, rounds: int) -> None:
     """How long the boxes of overlapping tiles take to become one map."""
@@ -105,3 +107,21 @@ def merge(boxes: int, rounds: int) -> None:
     click.echo(f"{sum(map(len, parts)):,} boxes of {len(tiles):,} tiles become {len(merged):,}")
     took = f"{statistics.median(seconds):5.2f} s"
     _line("merging, median", took, f"at most {MERGE_TARGET_S} s; {statistics.median(cpu):.2f} s of processor")
+
+
+@click.command()
+@click.option("--side", type=click.IntRange(1000), default=60_000, show_default=True, help="Of the raster, px.")
+@click.option("--crowns", type=click.IntRange(1), default=200_000, show_default=True, help="How many are found, about.")
+def memory(side: int, crowns: int) -> None:
+    """Peak memory of a whole stand map, of any size and with any number of crowns.
+
+    The detector costs nothing, and most of the raster is nodata: both are written and read in minutes.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "large.tif"
+        write_large(path, side)
+        run = in_child(map_large_forest, path, crowns)
+    made = run.result
+    click.echo(f"{side:,} × {side:,} px, {made.area_ha:,.0f} ha photographed, {made.n_crowns:,} crowns")
+    click.echo(f"{run.seconds:.0f} s, {run.cpu_seconds:.0f} s of processor; {run.peak_mib:.0f} MiB in all")
+    _line("peak memory beyond libraries", f"{run.beyond_mib:5.0f} MiB", f"at most {LARGE_TARGET_MIB} MiB")
