@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,10 +16,12 @@ import pandas as pd
 import pypdf
 import pytest
 import shapely
+from foresting import write_ortho
 from PIL import Image
 from stand_maps import HOSTILE, StandMap, measured_card
 
 from models.card import ModelCard
+from pipelines.cli.main import main
 from pipelines.forest.document import MOST_ROWS, stand_document
 from pipelines.forest.figures import figures_of
 from pipelines.forest.page import stand_page
@@ -27,6 +30,10 @@ from pipelines.forest.results import Results
 from pipelines.forest.rows import columns_of, rows_of
 from pipelines.forest.statement import change_lines, limits_of, worth_lines, worth_of
 from pipelines.forest.words import WORDS
+
+sys.path.append(str(Path(__file__).parents[1] / "models"))
+
+from spot_network import write_spot_model
 
 
 class Tags(HTMLParser):
@@ -251,3 +258,21 @@ def test_every_word_is_there_in_both_languages_and_fills_the_same_blanks() -> No
         assert ja, key
         assert en, key
         assert sorted(re.findall(r"{\w+}", ja)) == sorted(re.findall(r"{\w+}", en)), key
+
+
+def test_the_command_says_where_everything_lies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ortho = write_ortho(tmp_path / "wood.tif", np.full((300, 400, 3), (40, 60, 30), np.uint8))
+    (tmp_path / "model").mkdir()
+    model = write_spot_model(tmp_path / "model")
+    main(["forest", str(ortho), "--out", str(tmp_path / "out"), "--model", str(model), "--lang", "en"])
+    named = [Path(line.split("  ")[-1].strip().split(" (")[0]) for line in capsys.readouterr().out.splitlines()]
+    assert [path.name for path in named] == [
+        "forest.gpkg",
+        "forest.qgz",
+        "forest.zip",
+        "forest.png",
+        "stand_map.html",
+        "stand_map_en.pdf",
+        "stands.csv",
+    ]
+    assert all(path.is_file() for path in named)
