@@ -20,7 +20,7 @@ from foresting import write_ortho
 from PIL import Image
 from stand_maps import HOSTILE, StandMap, measured_card
 
-from models.card import ModelCard
+from models.card import ModelCard, load_card, write_card
 from pipelines.cli.main import main
 from pipelines.forest.document import MOST_ROWS, stand_document
 from pipelines.forest.figures import figures_of
@@ -264,7 +264,12 @@ def test_the_command_says_where_everything_lies(tmp_path: Path, capsys: pytest.C
     ortho = write_ortho(tmp_path / "wood.tif", np.full((300, 400, 3), (40, 60, 30), np.uint8))
     (tmp_path / "model").mkdir()
     model = write_spot_model(tmp_path / "model")
-    main(["forest", str(ortho), "--out", str(tmp_path / "out"), "--model", str(model), "--lang", "en"])
+    card = load_card(model)
+    classes = [one.model_copy(update={"largest_m": 4.0}) for one in card.classes]
+    write_card(card.model_copy(update={"gsd_m": 0.1, "classes": classes}), model)
+    with pytest.raises(SystemExit) as left:
+        main(["forest", str(ortho), "--out", str(tmp_path / "out"), "--model", str(model), "--lang", "en"])
+    assert not left.value.code
     named = [Path(line.split("  ")[-1].strip().split(" (")[0]) for line in capsys.readouterr().out.splitlines()]
     assert [path.name for path in named] == [
         "forest.gpkg",
