@@ -124,11 +124,18 @@ def _onto_card(figures: Mapping[str, Figures], how: Mapping[str, Any]) -> None:
     folder = model_folder(how["model"])
     card = load_card(folder)
     only = f" --pictures {how['pictures'].name}" if how["pictures"] is not None else ""
-    new = {
-        f"{name}, as a stand map": {"command": f"michisora evaluate forest {name} --split {how['split']}{only}", **one}
-        for name, one in figures.items()
-    }
+    command = f"michisora evaluate forest {{}} --split {how['split']}{only}"
+    new = {f"{name}, as a stand map": _entry(command.format(name), one) for name, one in figures.items()}
     say(f"card  {write_card(card.model_copy(update={'metrics': {**card.metrics, **new}}), folder)}")
+
+
+def _entry(command: str, figures: Figures) -> Figures:
+    """Figures as a card names them, where each plot is a picture."""
+    return {
+        "command": command,
+        "n_pictures": figures["n_plots"],
+        **{k: v for k, v in figures.items() if k != "n_plots"},
+    }
 
 
 def _rounded(figures: Any) -> Any:

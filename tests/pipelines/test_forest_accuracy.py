@@ -24,6 +24,7 @@ from pipelines.forest.job import ForestInput, ForestJob, run_forest
 from pipelines.forest.labelled import judge_labelled
 from pipelines.forest.params import ForestParams, StandParams
 from pipelines.forest.stands import count_error
+from pipelines.forest.statement import worth_of
 from pipelines.forest.truth import TruthRequest
 
 EAST, NORTH = JAPAN_NORTH_WEST
@@ -184,6 +185,8 @@ def test_figures_on_the_card_are_the_error_of_counts_that_stands_get(tmp_path, m
     error = count_error(after, StandParams())
     assert error.sd == pytest.approx(math.sqrt(math.pi / 2) * 2, rel=1e-3)
     assert "200 of 100 stems/ha on ours, as a stand map" in error.source
+    worth = worth_of(after)
+    assert (worth.plots, worth.n, worth.bias_ha) == ("ours, as a stand map", 1, 200)
 
 
 def _lines(path):
