@@ -15,7 +15,7 @@ from rasterio.warp import Resampling, reproject
 from geo.raster import Grid
 from geo.raster.grid import CELL_PX
 
-__all__ = ["MESH_M", "Ground", "ground_of"]
+__all__ = ["MESH_M", "Ground", "covered", "ground_of"]
 
 Flags = NDArray[np.bool_]
 MESH_M: Final = 20
@@ -101,11 +101,11 @@ def ground_of(grid: Grid, cells: Flags, crowns: gpd.GeoDataFrame) -> Ground:
     )
     transform = Affine(side, 0, west_m, 0, -side, north_m)
     seen = _seen(grid, cells, transform, (rows, columns))
-    cover = _covered(crowns.geometry.to_numpy(), transform, seen.shape) & seen
+    cover = covered(crowns.geometry.to_numpy(), transform, seen.shape) & seen
     return Ground(grid.ortho.plane, float(west_m), float(north_m), side, seen, cover)
 
 
-def _covered(shapes: NDArray[np.object_], transform: Affine, size: tuple[int, ...]) -> Flags:
+def covered(shapes: NDArray[np.object_], transform: Affine, size: tuple[int, ...]) -> Flags:
     """Cells whose middle lies in one of the shapes, bool of `size`."""
     cover = np.zeros(size, np.uint8)
     # Some at a time: rasterio first writes all of them out as lists of Python numbers, 3 kB a crown.

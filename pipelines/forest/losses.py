@@ -7,10 +7,10 @@ import numpy as np
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.features import rasterize
 from scipy import ndimage
 
 from pipelines.forest.chance import CELL_M, Chance, Tally, by_radius
+from pipelines.forest.ground import covered
 from pipelines.forest.overlay import Overlay, centres
 from pipelines.forest.params import ChangeParams
 from pipelines.forest.shapes import areas_of
@@ -98,8 +98,8 @@ def _bare(over: Overlay, chance: Chance, wanted: Flags, corner: Affine) -> Flags
     """Ground around which the crowns speak more of damage than of chance.
 
     Crowns vote, weighted by a Gaussian as wide as they stand apart: a lost one for, one found again against, a new one
-    half against. What chance does to a crown and what heavy damage does come out as
-    votes of equal size, so that the border falls half-way between the last lost and the first standing crown.
+    half against. What chance does and what heavy damage does come out as votes of equal size, so that the border falls
+    half-way between the last lost and the first standing crown.
     """
     cell = over.ground.cell_m
     fair = (1 - chance.found_again + _HEAVY - chance.gained / 2) / 2
@@ -108,7 +108,8 @@ def _bare(over: Overlay, chance: Chance, wanted: Flags, corner: Affine) -> Flags
     votes += _dropped(over.gained, np.full(len(over.gained), -0.5), wanted.shape, corner)
     apart = np.sqrt(over.both.sum() * cell**2 / max(1, len(over.old)))
     votes = ndimage.gaussian_filter(votes, np.clip(_WIDTH * apart, *_WIDTHS_M) / cell, mode="constant")
-    near = _distance(_painted(over.old[lost], wanted.shape, corner)) * cell <= _REACH_M
+    painted = covered(over.old.geometry.to_numpy()[lost], corner, wanted.shape)
+    near = _distance(painted) * cell <= _REACH_M
     return np.asarray(wanted & (votes > 0) & near, bool)
 
 
@@ -127,12 +128,6 @@ def _distance(painted: Flags) -> Floats:
     if not painted.any():
         return np.full(painted.shape, np.inf)
     return np.asarray(ndimage.distance_transform_edt(~painted), np.float64)
-
-
-def _painted(crowns: gpd.GeoDataFrame, shape: tuple[int, ...], corner: Affine) -> Flags:
-    if not len(crowns):
-        return np.zeros(shape, bool)
-    return np.asarray(rasterize(crowns.geometry, shape, transform=corner, dtype=np.uint8) > 0, bool)
 
 
 def _labelled(bare: Flags, seen: Flags, cell_m: float, params: ChangeParams) -> NDArray[np.int32]:

@@ -11,7 +11,7 @@ from rasterio.features import rasterize
 from scipy import ndimage
 
 from pipelines.forest.chance import CELL_M, Tally
-from pipelines.forest.ground import Ground
+from pipelines.forest.ground import Ground, covered
 from pipelines.forest.offset import Offset, Places, find_offset
 from pipelines.forest.pairing import pair_crowns
 from pipelines.forest.params import CanopyParams, ChangeParams
@@ -157,7 +157,5 @@ def _on(mask: Flags, ground: Ground, crowns: gpd.GeoDataFrame) -> Flags:
 
 
 def _cover(crowns: gpd.GeoDataFrame, ground: Ground) -> Flags:
-    shapes = crowns.geometry[crowns["counted"].to_numpy(bool)]
-    if not len(shapes):
-        return np.zeros_like(ground.seen)
-    return np.asarray(rasterize(shapes, ground.seen.shape, transform=ground.transform, dtype=np.uint8) > 0, bool)
+    shapes = crowns.geometry.to_numpy()[crowns["counted"].to_numpy(bool)]
+    return covered(shapes, ground.transform, ground.seen.shape)
