@@ -20,12 +20,13 @@ from geo.raster.grid import CELL_PX, Grid
 __all__ = ["GDAL_OPTIONS", "BadWindow", "OrthoReader", "Patch"]
 
 GDAL_OPTIONS: Final[dict[str, Any]] = {
-    "GDAL_CACHEMAX": 256,
+    "GDAL_CACHEMAX": 128 * 2**20,
     "GDAL_NUM_THREADS": 1,
     "GDAL_DISABLE_READDIR_ON_OPEN": True,
 }
-"""For `rasterio.Env`. GDAL's cache would be a twentieth of the memory, whatever the job needs; 256 MB hold the blocks
-under a row of tiles of a 60,000 px wide raster."""
+"""For `rasterio.Env`, which takes bytes where GDAL itself takes megabytes. GDAL's own choice is a twentieth of the
+machine's memory; this holds what two readers share of a row of tiles of a 14,000 px wide raster, and of a wider one the
+blocks that neighbouring tiles share."""
 
 
 class BadWindow(RasterError):  # noqa: N818 - as BadFrame: what it is about, not how it is raised

@@ -67,7 +67,7 @@ def _copy(path: Path, target: Path) -> None:
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with rasterio.Env(GDAL_CACHEMAX=256):
+        with rasterio.Env(GDAL_CACHEMAX=256 * 2**20):
             copy(path, partial, **_COPY)
         partial.replace(target)
     except (RasterioError, OSError) as error:

@@ -51,7 +51,7 @@ def write_large(path: Path, side_px: int) -> None:
     profile |= {"tiled": True, "blockxsize": _BLOCK_PX, "blockysize": _BLOCK_PX, "compress": "zstd", "zstd_level": 1}
     place = {"crs": "EPSG:6677", "transform": Affine(GSD_M, 0, -20_000, 0, -GSD_M, -30_000)}
     options = {"sparse_ok": True, "bigtiff": "yes", "interleave": "pixel"}
-    with rasterio.Env(GDAL_CACHEMAX=64), rasterio.open(path, "w", **profile, **place, **options) as target:
+    with rasterio.Env(GDAL_CACHEMAX=64 * 2**20), rasterio.open(path, "w", **profile, **place, **options) as target:
         for top in range(0, side_px - _BLOCK_PX + 1, _APART * _BLOCK_PX):
             target.write(strip[:, :, :side_px], window=Window(0, top, side_px, _BLOCK_PX))
 

@@ -8,9 +8,10 @@ import rasterio
 from affine import Affine
 from foresting import plant, write_ortho
 from pyproj import CRS
+from rasterio._env import get_gdal_config
 
 from geo.errors import CrsError, RasterError
-from geo.raster import Grid, OrthoReader, Stated, open_heights, open_ortho, tiled_copy
+from geo.raster import GDAL_OPTIONS, Grid, OrthoReader, Stated, open_heights, open_ortho, tiled_copy
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +142,13 @@ def test_strips_are_copied_once_into_tiles_without_loss(tmp_path, monkeypatch):
         np.testing.assert_array_equal(one.read(0, 0, 1600, 896).rgb, other.read(0, 0, 1600, 896).rgb)
     with rasterio.open(copy.path) as source:
         assert source.block_shapes[0] == (512, 512)
+
+
+def test_the_cache_holds_the_blocks_that_neighbouring_tiles_share():
+    with rasterio.Env(**GDAL_OPTIONS):
+        cache = get_gdal_config("GDAL_CACHEMAX")
+    blocks_under_a_tile = (1280 // 512 + 2) ** 2 * 512 * 512 * 3
+    assert 4 * blocks_under_a_tile < cache <= 256 * 2**20
 
 
 def test_bad_files_are_refused_with_one_line(picture, tmp_path):
