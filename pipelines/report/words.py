@@ -50,6 +50,13 @@ TERMS: Words = {
     "people": ("歩行者", "people nearby"),
     "confidence": ("検出の確かさ", "confidence"),
 }
+WHY_NOT: Words = {
+    "above_horizon": ("地平線より上", "above the horizon"),
+    "beyond_range": ("位置を求める範囲外", "beyond the range that is placed"),
+    "track_invalid": ("軌跡の時間外", "outside the track's time"),
+    "outside_road": ("道路の外", "outside the roads"),
+}
+
 REASONS: Words = {
     "outside_track": ("軌跡の時間外", "outside the track's time"),
     "no_time": ("時刻なし", "no time"),

@@ -32,6 +32,7 @@ JUDGEMENT = _choices(words.JUDGEMENTS)
 CLASS = tuple(Choice(name, name_ja(name), name_en(name)) for name in CLASSES)
 CHANGE = _choices(words.CHANGES)
 REASON = _choices(words.REASONS)
+WHY_NOT = _choices(words.WHY_NOT)
 DIAGNOSIS = tuple(
     Choice(code, f"{code} {ja}", en) for code, (ja, en) in words.DIAGNOSES.items() if code in ("I", "II", "III")
 )
@@ -97,7 +98,9 @@ OBSERVATIONS = Categorized(
     "polygon",
     "class",
     categories("polygon", CLASS),
-    form=Form(choices={"class": CLASS}, editable=(), tip=MapTip("class", ("frame", "score", "sd_m"))),
+    form=Form(
+        choices={"class": CLASS, "why_not": WHY_NOT}, editable=(), tip=MapTip("class", ("frame", "score", "sd_m"))
+    ),
 )
 TRACK = Single("line", Symbol(OKABE_ITO["sky"], "solid", 1.0, 0.5, 1.0), Form(editable=()))
 COVERAGE = Single("polygon", Symbol(OKABE_ITO["sky"], "solid", outline="#56b4e9", opacity=0.25), Form(editable=()))

@@ -8,7 +8,8 @@ from typing import get_args
 import pytest
 
 from pipelines.frames.types import BadFrameCode
-from pipelines.report.words import REASONS, name
+from pipelines.report.words import REASONS, WHY_NOT, name
+from pipelines.road.ortho.observe import BESIDE
 
 
 def constants(tree: ast.Module) -> dict[str, str]:
@@ -67,3 +68,18 @@ def test_words_differ_between_codes_and_languages():
         assert len(set(words)) == len(REASONS)
     assert all(ja != en for ja, en in REASONS.values())
     assert name(REASONS, "other_shape", "en") == "picture of another shape"
+
+
+def test_why_a_box_was_not_placed_has_words_for_every_code(checkout: Path):
+    """Codes are `why[…] = code`, but for the roads' edge, which is a constant of its own."""
+    code = ast.parse((checkout / "pipelines/road/observe.py").read_text(encoding="utf-8"))
+    given = {
+        line.value.value
+        for line in ast.walk(code)
+        if isinstance(line, ast.Assign)
+        and isinstance(line.value, ast.Constant)
+        and isinstance(line.targets[0], ast.Subscript)
+        and isinstance(line.targets[0].value, ast.Name)
+        and line.targets[0].value.id.startswith("why")
+    }
+    assert {*given, BESIDE} == set(WHY_NOT)
