@@ -1,13 +1,15 @@
 """Round lengths and scales."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from geo.scales import map_scale, round_length
 
 
 @given(st.floats(1e-3, 1e7))
+@example(9999999.999999998)
+@example(1e-3)
 def test_a_round_length_is_the_longest_that_fits(at_most: float) -> None:
     length = round_length(at_most)
     assert length <= at_most * (1 + 1e-9)
