@@ -24,7 +24,7 @@ WARM_UP_PART = 10
 @click.option("--from", "of", multiple=True, help="A data set to hold back from, perhaps more than one; else all.")
 @click.option("--more", type=click.IntRange(1), default=4, show_default=True, help="Epochs with the corrections.")
 @click.option(
-    "--share", type=click.FloatRange(0.01, 0.99), default=0.35, show_default=True, help="Their part of crops."
+    "--share", type=click.FloatRange(0.01, 0.99), default=0.12, show_default=True, help="Their part of crops."
 )
 @click.option(
     "--looks-through/--boxes-alone", default=True, show_default=True, help="What a reviewer says of pictures."
