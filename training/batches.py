@@ -155,9 +155,9 @@ def _order(album: Album, stage: Stage, rng: np.random.Generator) -> list[Sample]
 
 
 def _crops_of(stage: Stage) -> dict[str, int]:
-    """How many crops of an epoch each data set gives."""
+    """How many crops of an epoch each data set gives: one at least."""
     total = sum(share.weight for share in stage.sources.values())
-    return {name: round(stage.crops * share.weight / total) for name, share in stage.sources.items()}
+    return {name: max(1, round(stage.crops * share.weight / total)) for name, share in stage.sources.items()}
 
 
 def _crop(album: Album, sample: Sample, recipe: Recipe, stage: Stage, rng: np.random.Generator) -> Crop:

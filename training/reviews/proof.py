@@ -58,7 +58,7 @@ class Plan:
     out: Path
     held: int = 200
     epochs: int = 4
-    share: float = 0.35
+    share: float = 0.12
     looks_through: bool = True
     hardware: Hardware | None = None
     of: tuple[str, ...] = ()
