@@ -13,11 +13,9 @@ import rasterio
 import shapely
 
 from geo.raster import GDAL_OPTIONS, HeightModel, Ortho, Stated, open_heights, open_ortho, tiled_copy
-from models.card import sha256_of
 from models.detector import Detector
-from pipelines.errors import OutputError
+from pipelines.edited import record, refuse_edited, refuse_previous, work_folder
 from pipelines.executor import READERS
-from pipelines.files import replacing
 from pipelines.forest.change import Flown, compare
 from pipelines.forest.crowns import crown_frame
 from pipelines.forest.delineate import delineate
@@ -35,7 +33,6 @@ from pipelines.forest.stands import COLUMNS, count_error, stand_table
 from pipelines.forest.words import LANGUAGES
 from pipelines.journal import Journal, sole_writer
 from pipelines.orthophoto import Scan, Scanned, ortho_key, plan_scan, scan, scan_lines
-from pipelines.road.job import work_folder
 
 __all__ = ["ForestInput", "ForestJob", "run_forest"]
 
@@ -111,14 +108,17 @@ def run_forest(given: ForestInput, job: ForestJob) -> tuple[Results, Published]:
     """
     work = work_folder(job.out_dir)
     with sole_writer(work), rasterio.Env(**GDAL_OPTIONS):
-        _refuse_edited(given, job.out_dir, work)
+        _refuse_lost_work(given, job.out_dir, work)
         ready = _opened(given, job, work)
         key = ortho_key(given.ortho, ready.plan, job.detector)
         journal = Journal(work / "tiles", key)
         seen = scan(ready.plan, job.detector, journal, workers=job.workers, progress=job.looking)
         results = _assessed(given, ready, seen, job)
+        for known in _RECORDS.values():
+            record(work / known, None)
         published = publish(results, ready.ortho, job.out_dir, job.languages)
-        _record(job.out_dir, work)
+        for name, known in _RECORDS.items():
+            record(work / known, job.out_dir / name)
     return results, published
 
 
@@ -220,22 +220,13 @@ def _rejected(seen: Scanned, ready: _Ready) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(table[["item", "reason", "detail"]], geometry=shapes, crs=ready.ortho.plane)
 
 
-def _refuse_edited(given: ForestInput, out_dir: Path, work: Path) -> None:
+def _refuse_lost_work(given: ForestInput, out_dir: Path, work: Path) -> None:
     """A stand map that people have worked on since is not overwritten; nor is the earlier map by the new one."""
     product = out_dir / GEOPACKAGE_NAME
-    if product.exists() and given.previous is not None and given.previous.exists() and given.previous.samefile(product):
-        raise OutputError("the earlier map would be overwritten", where=product, remedy="Give another --out")
+    refuse_previous(given.previous, product, "the earlier map would be overwritten", "Give another --out")
     remedies = {
         GEOPACKAGE_NAME: f"Give another --out, and --previous {product} to take over what people wrote",
         PROJECT_NAME: "Give another --out, or save your project under another name and delete this one",
     }
     for name, remedy in remedies.items():
-        edited, record = out_dir / name, work / _RECORDS[name]
-        if edited.exists() and record.exists() and record.read_text() != sha256_of(edited):
-            raise OutputError("the results were edited since they were written", where=edited, remedy=remedy)
-
-
-def _record(out_dir: Path, work: Path) -> None:
-    for name, record in _RECORDS.items():
-        with replacing(work / record) as temporary:
-            temporary.write_text(sha256_of(out_dir / name))
+        refuse_edited(out_dir / name, work / _RECORDS[name], remedy)

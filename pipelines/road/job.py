@@ -16,12 +16,12 @@ import shapely
 
 from geo.camera.pinhole import Camera
 from geo.crs import to_plane
-from models.card import ModelCard, sha256_of
+from models.card import ModelCard
 from models.detector import Detector
 from pipelines.drive import Looked, Looking, detect_drive, detection_key
-from pipelines.errors import OutputError, SurveyError
+from pipelines.edited import record, refuse_edited, refuse_previous, work_folder
+from pipelines.errors import SurveyError
 from pipelines.executor import READERS
-from pipelines.files import replacing
 from pipelines.frames import FrameSource, Picture
 from pipelines.journal import Journal, sole_writer
 from pipelines.params import RoadParams
@@ -38,19 +38,12 @@ from pipelines.road.publish import GEOPACKAGE_NAME, Published, Results, publish
 from pipelines.road.sections import rate_sections
 from pipelines.survey import Survey
 
-__all__ = ["BEGUN", "Job", "assess", "provenance_of", "record", "refuse_edited", "run_road", "work_folder"]
+__all__ = ["RECORD", "Job", "assess", "provenance_of", "refuse_lost_work", "run_road"]
 
 Progress = Callable[[int, int], None]
 
-_RECORD = "published"
-BEGUN = "begun"
-"""What is recorded while it is not known whose a file is."""
-
-
-def work_folder(out_dir: Path) -> Path:
-    """Where work in progress on `out_dir` is kept: beside it, because DVC empties a stage's outputs before a run."""
-    place = out_dir.resolve()
-    return place.parent / ".work" / place.name
+RECORD = "published"
+"""In the work folder: what was published, so that edits are noticed."""
 
 
 def _silent(_line: str) -> None:
@@ -93,15 +86,15 @@ def run_road(survey: Survey, job: Job) -> tuple[Results, Published]:
     """
     work = work_folder(job.out_dir)
     with sole_writer(work):
-        refuse_edited(survey.previous, job.out_dir)
+        refuse_lost_work(survey.previous, job.out_dir, work / RECORD)
         ready = preflight(survey, job.params)
         with ready.source:
             for line in ready.lines:
                 job.tell(line)
             results = assess(ready, _look(ready, job, work), job)
-            record(work, BEGUN)
+            record(work / RECORD, None)
             published = publish(results, job.out_dir, job.writing)
-        record(work, sha256_of(published.geopackage))
+        record(work / RECORD, published.geopackage)
     return results, published
 
 
@@ -210,24 +203,13 @@ def _reasons(rejected: pd.DataFrame) -> str:
     return "Reasons: " + (", ".join(f"{reason} {n}" for reason, n in sorted(counts.items())) or "none was taken")
 
 
-def refuse_edited(previous: Path | None, out_dir: Path) -> None:
+def refuse_lost_work(previous: Path | None, out_dir: Path, known: Path) -> None:
     """Results that people have worked on since are not overwritten; nor is the previous survey by the new one.
 
     Raises:
         OutputError: they would be.
     """
-    product, known = out_dir / GEOPACKAGE_NAME, work_folder(out_dir) / _RECORD
-    if not product.exists():
-        return
+    product = out_dir / GEOPACKAGE_NAME
     remedy = f"Give another --out, and --previous {product} to take over what people edited"
-    if previous is not None and previous.resolve() == product.resolve():
-        raise OutputError("the previous survey's results would be overwritten", where=product, remedy=remedy)
-    written = known.read_text() if known.exists() else BEGUN
-    if written not in {BEGUN, sha256_of(product)}:
-        raise OutputError("the results were edited since they were written", where=product, remedy=remedy)
-
-
-def record(work: Path, state: str) -> None:
-    """Remember what was published, by its SHA-256, so that edits are noticed."""
-    with replacing(work / _RECORD) as temporary:
-        temporary.write_text(state)
+    refuse_previous(previous, product, "the previous survey's results would be overwritten", remedy)
+    refuse_edited(product, known, remedy)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from pipelines.road.job import work_folder
+from pipelines.edited import work_folder
 from pipelines.sample.write import SampleParams, write_sample
 
 N_FRAMES = 14

@@ -17,13 +17,14 @@ import shapely
 
 from geo.network import Roads, read_roads
 from geo.raster import GDAL_OPTIONS, Grid, Ortho, Stated, open_ortho, tiled_copy
-from models.card import ModelCard, sha256_of
+from models.card import ModelCard
+from pipelines.edited import record, work_folder
 from pipelines.errors import SurveyError
 from pipelines.frames import Picture
 from pipelines.journal import Journal, sole_writer
 from pipelines.orthophoto import Scan, Scanned, ortho_key, plan_scan, scan, scan_lines
 from pipelines.road.evidence import Watch
-from pipelines.road.job import BEGUN, Job, provenance_of, record, refuse_edited, work_folder
+from pipelines.road.job import RECORD, Job, provenance_of, refuse_lost_work
 from pipelines.road.judge import judge
 from pipelines.road.ortho.coverage import photographed
 from pipelines.road.ortho.cracks import cracks_of
@@ -82,14 +83,14 @@ def run_road_ortho(given: RoadOrtho, job: Job) -> tuple[Results, Published]:
     """
     work = work_folder(job.out_dir)
     with sole_writer(work), rasterio.Env(**GDAL_OPTIONS):
-        refuse_edited(given.previous, job.out_dir)
+        refuse_lost_work(given.previous, job.out_dir, work / RECORD)
         ready = _opened(given, job, work)
         journal = Journal(work / "tiles", ortho_key(given.ortho, ready.plan, job.detector))
         seen = scan(ready.plan, job.detector, journal, workers=job.workers, progress=job.looking)
         results = _assessed(ready, seen, job)
-        record(work, BEGUN)
+        record(work / RECORD, None)
         published = publish(results, job.out_dir, job.writing)
-        record(work, sha256_of(published.geopackage))
+        record(work / RECORD, published.geopackage)
     return results, published
 
 

@@ -1,0 +1,25 @@
+"""What people edited is not overwritten; what a killed run left half-written is."""
+
+import pytest
+
+from pipelines.edited import record, refuse_edited
+from pipelines.errors import OutputError
+
+
+def test_a_product_edited_since_it_was_recorded_is_refused(tmp_path):
+    product, known = tmp_path / "map.gpkg", tmp_path / "published"
+    product.write_bytes(b"written")
+    record(known, product)
+    refuse_edited(product, known, "Give another --out")
+    product.write_bytes(b"edited")
+    with pytest.raises(OutputError, match="edited since they were written"):
+        refuse_edited(product, known, "Give another --out")
+
+
+def test_what_a_run_killed_while_it_published_left_is_no_edit(tmp_path):
+    product, known = tmp_path / "map.gpkg", tmp_path / "published"
+    product.write_bytes(b"the last run's")
+    record(known, product)
+    record(known, None)
+    product.write_bytes(b"the killed run's")
+    refuse_edited(product, known, "Give another --out")
