@@ -183,7 +183,7 @@ def _one(album: Album, sample: Sample, recipe: Recipe, stage: Stage, side: int, 
     picture = album.picture(sample, equalised=recipe.equalise > 0 and rng.random() < recipe.equalise)
     scale = stage.sources[sample.source].scale or recipe.crop.scale
     params = recipe.crop.model_copy(update={"scale": scale})
-    window = choose_window((picture.shape[1], picture.shape[0]), sample.xyxy, side, params, rng)
+    window = choose_window((picture.shape[1], picture.shape[0]), sample.xyxy, sample.ignored, side, params, rng)
     xyxy, counts = see_boxes(sample.xyxy, window, side, params)
     ignored = see_regions(sample.ignored, window, side)
     return Crop(cut(picture, window, side), xyxy[counts], sample.class_id[counts], ignored)

@@ -16,6 +16,8 @@ from training.recipe import CropParams
 __all__ = ["Crop", "Window", "choose_window", "cut", "see_boxes", "see_regions"]
 
 PAD = 114
+_MOSTLY = 0.5
+_TRIES = 256
 Picture = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
 """float32 (n, 4) px, x1 y1 x2 y2."""
@@ -64,13 +66,21 @@ class Crop:
 
 
 def choose_window(
-    size_px: tuple[int, int], xyxy: NDArray[np.float32], side: int, params: CropParams, rng: np.random.Generator
+    size_px: tuple[int, int],
+    xyxy: Boxes,
+    ignored: Boxes,
+    side: int,
+    params: CropParams,
+    rng: np.random.Generator,
 ) -> Window:
     """A window that becomes `side` px when scaled, mostly around one of the boxes.
+
+    Where more than half of the picture is ignored, as around single reviewed boxes, it always shows some of the rest.
 
     Args:
         size_px: width and height of the picture.
         xyxy: float32 (n, 4) px, its boxes.
+        ignored: float32 (m, 4) px, regions in which nobody labelled anything.
         side: side of the crop in px.
         params: scales, stretch and how often a box is looked for.
         rng: source of chance.
@@ -79,14 +89,25 @@ def choose_window(
     stretch = np.exp(rng.uniform(-1, 1) * np.log(params.stretch) / 2)
     extent = np.maximum(np.rint(side / scale * np.array([stretch, 1 / stretch])), 32).astype(int)
     room = np.array(size_px) - extent
-    if len(xyxy) and rng.random() < params.seek_boxes:
-        left, top, right, bottom = xyxy[rng.integers(len(xyxy))]
-        target = np.array([rng.uniform(left, right), rng.uniform(top, bottom)])
-        corner = target - rng.uniform(0.15, 0.85, 2) * extent
-    else:
-        corner = rng.uniform(0, 1, 2) * room
+    target = _target(size_px, xyxy, ignored, params, rng)
+    corner = rng.uniform(0, 1, 2) * room if target is None else target - rng.uniform(0.15, 0.85, 2) * extent
     corner = np.clip(corner, np.minimum(room, 0), np.maximum(room, 0)).astype(int)
     return Window(int(corner[0]), int(corner[1]), int(extent[0]), int(extent[1]))
+
+
+def _target(
+    size_px: tuple[int, int], xyxy: Boxes, ignored: Boxes, params: CropParams, rng: np.random.Generator
+) -> NDArray[np.float64] | None:
+    """A place, px, that the crop must show; None where any crop will do."""
+    if len(xyxy) and rng.random() < params.seek_boxes:
+        left, top, right, bottom = xyxy[rng.integers(len(xyxy))]
+        return np.array([rng.uniform(left, right), rng.uniform(top, bottom)])
+    if np.prod(ignored[:, 2:] - ignored[:, :2], axis=1).sum() <= _MOSTLY * np.prod(size_px):
+        return None
+    places = rng.uniform(0, 1, (_TRIES, 2)) * size_px
+    inside = (places[:, None] >= ignored[:, :2]) & (places[:, None] < ignored[:, 2:])
+    known = np.flatnonzero(~np.any(np.all(inside, axis=2), axis=1))
+    return np.asarray(places[known[0]], np.float64) if len(known) else None
 
 
 def see_boxes(

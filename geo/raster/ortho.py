@@ -105,7 +105,7 @@ def open_ortho(path: Path, stated: Stated | None = None) -> Ortho:
 def _sampled(source: DatasetReader, bands: Bands, path: Path) -> tuple[NDArray[Any], Colour | None]:
     """Valid pixels (n, 3) from windows spread over the raster, and the colour of its collar."""
     patches, masks = [], []
-    for window in _windows(source.width, source.height):
+    for window in _windows(source.width, source.height, source.block_shapes[0]):
         with suppress(RasterioError):  # a part that cannot be decoded is named when its tile is read
             patch, mask = source.read(bands.rgb, window=window), source.dataset_mask(window=window)
             patches.append(patch.reshape(3, -1).T)
@@ -134,18 +134,28 @@ def _any_valid(source: DatasetReader, collar: Colour | None, bands: Bands) -> bo
     return bool(source.dataset_mask(out_shape=shape).any())
 
 
-def _windows(width_px: int, height_px: int) -> Iterator[Window]:
-    """Small windows on a coarse grid, the four corners of the raster among them."""
+def _windows(width_px: int, height_px: int, block: tuple[int, int]) -> Iterator[Window]:
+    """Small windows on a coarse grid, the four corners of the raster among them.
+
+    All but the last of a row or column begin with a block (height, width), so that few blocks are decoded.
+    """
     least, largest = _SAMPLE_PX
     length = min(largest, max(least, min(width_px, height_px) // 8))
     side = min(length, width_px), min(length, height_px)
     columns, rows = (
-        np.unique(np.linspace(0, whole - part, _SAMPLES).astype(int))
-        for whole, part in zip((width_px, height_px), side, strict=True)
+        _starts(whole - part, one) for whole, part, one in zip((width_px, height_px), side, block[::-1], strict=True)
     )
     for row in rows:
         for column in columns:
             yield Window(int(column), int(row), *side)
+
+
+def _starts(last: int, block: int) -> NDArray[np.int64]:
+    """Evenly spread from 0 to `last`, those between moved to the beginning of a block unless blocks are very long."""
+    starts = np.linspace(0, last, _SAMPLES).astype(np.int64)
+    if block * _SAMPLES <= last:
+        starts[1:-1] -= starts[1:-1] % block
+    return np.unique(starts)
 
 
 def _collar(patches: list[NDArray[Any]], masks_nothing: bool) -> Colour | None:

@@ -20,13 +20,13 @@ from geo.raster.grid import CELL_PX, Grid
 __all__ = ["GDAL_OPTIONS", "BadWindow", "OrthoReader", "Patch"]
 
 GDAL_OPTIONS: Final[dict[str, Any]] = {
-    "GDAL_CACHEMAX": 128 * 2**20,
+    "GDAL_CACHEMAX": 64 * 2**20,
     "GDAL_NUM_THREADS": 1,
     "GDAL_DISABLE_READDIR_ON_OPEN": True,
 }
 """For `rasterio.Env`, which takes bytes where GDAL itself takes megabytes. GDAL's own choice is a twentieth of the
-machine's memory; this holds what two readers share of a row of tiles of a 14,000 px wide raster, and of a wider one the
-blocks that neighbouring tiles share."""
+machine's memory; this holds what two rows of tiles share of a 14,000 px wide raster, and of a wider one the blocks that
+neighbouring tiles share."""
 
 
 class BadWindow(RasterError):  # noqa: N818 - as BadFrame: what it is about, not how it is raised
@@ -44,6 +44,8 @@ class Patch:
     def cells(self) -> NDArray[np.bool_]:
         """Bool (h / cell, w / cell): cells of which at least half was photographed; sides are whole cells."""
         height, width = self.valid.shape
+        if self.valid.all():
+            return np.ones((height // CELL_PX, width // CELL_PX), bool)
         blocks = self.valid.reshape(height // CELL_PX, CELL_PX, width // CELL_PX, CELL_PX)
         return np.asarray(blocks.mean(axis=(1, 3)) >= 0.5, bool)
 
@@ -56,7 +58,10 @@ _SPECK_PX: Final = 15
 
 
 class OrthoReader:
-    """Reads parts of an orthophoto; a GDAL dataset belongs to one thread, so each thread opens its own.
+    """Reads parts of an orthophoto, from any thread, one at a time.
+
+    GDAL keeps decoded blocks by dataset. Readers with datasets of their own would each decode what they share; taking
+    turns at one costs less, since decoding a tile takes a twentieth of looking at it.
 
     Args:
         grid: the frame that parts are asked in.
@@ -66,9 +71,8 @@ class OrthoReader:
     def __init__(self, grid: Grid, fill: int = 0) -> None:
         self._grid = grid
         self._fill = fill
-        self._local = threading.local()
-        self._open: list[Any] = []
-        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._source: Any = None
 
     def __enter__(self) -> Self:
         return self
@@ -79,12 +83,11 @@ class OrthoReader:
         self.close()
 
     def close(self) -> None:
-        """Close the file in all threads; nobody may be reading."""
-        with self._lock:
-            for source in self._open:
-                source.close()
-            self._open.clear()
-            self._local = threading.local()
+        """Close the file; the next read opens it again."""
+        with self._turn:
+            if self._source is not None:
+                self._source.close()
+            self._source = None
 
     def read(self, left: int, top: int, right: int, bottom: int) -> Patch:
         """What the file shows of a tile (grid pixels); beyond its borders nothing is valid.
@@ -101,7 +104,8 @@ class OrthoReader:
         if wide <= 0 or high <= 0:
             return Patch(rgb, valid)
         try:
-            pixels, mask = self._pixels(window, (high, wide))
+            with self._turn:
+                pixels, mask = self._pixels(window, (high, wide))
         except RasterioError as error:
             raise BadWindow("a part of the file cannot be decoded", where=f"rows {window.row_off:.0f} ff.") from error
         if mask is not None:
@@ -116,7 +120,7 @@ class OrthoReader:
 
     def _pixels(self, window: Window, shape: tuple[int, int]) -> tuple[NDArray[Any] | None, NDArray[np.bool_] | None]:
         """Colours (3, h, w), None where nothing is valid; and where they are, bool (h, w), None for everywhere."""
-        ortho, source = self._grid.ortho, self._source()
+        ortho, source = self._grid.ortho, self._opened()
         mask = None
         if ortho.masked:
             mask = source.dataset_mask(window=window, out_shape=shape) > 0
@@ -130,15 +134,12 @@ class OrthoReader:
             mask = (far > _COLLAR_NOISE * full).any(axis=0)
         return pixels, mask
 
-    def _source(self) -> Any:
-        source = getattr(self._local, "source", None)
-        if source is None:
-            with warnings.catch_warnings(), self._lock:
+    def _opened(self) -> Any:
+        if self._source is None:
+            with warnings.catch_warnings():
                 warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                source = rasterio.open(self._grid.ortho.path)
-                self._open.append(source)
-            self._local.source = source
-        return source
+                self._source = rasterio.open(self._grid.ortho.path)
+        return self._source
 
 
 def _without_specks(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -39,7 +39,7 @@ def recipe(**changes):
 def test_a_window_lies_in_the_picture_or_covers_it(seed, width, height):
     rng = np.random.default_rng(seed)
     box = np.array([[5, 5, 30, 30]], np.float32)
-    window = choose_window((width, height), box, 128, CropParams(scale=(0.3, 2)), rng)
+    window = choose_window((width, height), box, NO_BOXES, 128, CropParams(scale=(0.3, 2)), rng)
     for start, extent, whole in ((window.left, window.width, width), (window.top, window.height, height)):
         inside = start >= 0 and start + extent <= whole
         covers = start <= 0 and start + extent >= whole
@@ -127,9 +127,21 @@ def test_other_light_changes_pixels_but_neither_size_nor_chance():
 
 
 def test_no_boxes_are_no_trouble():
-    window = choose_window((300, 200), NO_BOXES, 96, CropParams(), np.random.default_rng(0))
+    window = choose_window((300, 200), NO_BOXES, NO_BOXES, 96, CropParams(), np.random.default_rng(0))
     seen, counts = see_boxes(NO_BOXES, window, 96, CropParams())
     assert seen.shape == (0, 4) and counts.shape == (0,)
+
+
+def test_a_crop_of_a_picture_that_is_mostly_ignored_shows_what_is_not():
+    known = (700, 300, 740, 330)
+    ignored = np.array([(0, 0, 1000, 300), (0, 300, 700, 330), (740, 300, 1000, 330), (0, 330, 1000, 600)], np.float32)
+    params = CropParams(scale=(1, 1), stretch=1)
+    for seed in range(40):
+        window = choose_window((1000, 600), NO_BOXES, ignored, 128, params, np.random.default_rng(seed))
+        assert window.left < known[2] and window.left + window.width > known[0]
+        assert window.top < known[3] and window.top + window.height > known[1]
+    everything = np.array([(0, 0, 1000, 600)], np.float32)
+    assert choose_window((1000, 600), NO_BOXES, everything, 128, params, np.random.default_rng(0)).width == 128
 
 
 def test_a_turned_crop_takes_its_boxes_along():

@@ -68,6 +68,10 @@ def test_a_picture_that_was_looked_through_is_said_to_be():
         "verdict": "accept",
     }
     assert played(truth(), seen(), looks_through=True).reviews == [{"image": "a.png", "verdict": "reject"}]
+    half = played(truth((A, 0), labelled=(True, False)), seen((A, 0, 0.9)), looks_through=True).reviews[-1]
+    assert half == {"image": "a.png", "verdict": "accept", "class": "D40"}
+    none = played(truth(labelled=(False, True)), seen(), looks_through=True).reviews
+    assert none == [{"image": "a.png", "verdict": "reject", "class": "crack"}]
 
 
 def sample(number, stretch):
@@ -94,6 +98,10 @@ def test_whole_stretches_are_held_back():
     assert hold_back({"s": samples["s"][::-1]}, 20)[1] == held[::-1]
     both = {**samples, "t": [sample(number, f"t/{number}") for number in range(70, 90)]}
     assert {one.stretch[0] for one in hold_back(both, 8, ["t"])[1]} == {"t"}
+    kept, held = hold_back(both, 70, unseen=["s"])
+    assert len(held) == 70 and set(kept) == {"t"} and len(kept["t"]) == 20
+    with pytest.raises(RecipeError, match="learns nothing from u"):
+        hold_back(both, 8, unseen=["u"])
     with pytest.raises(RecipeError, match="learns nothing from u"):
         hold_back(both, 8, ["u"])
     with pytest.raises(RecipeError, match="36 of 70 labelled pictures cannot be held back"):

@@ -19,7 +19,7 @@ from training.recipe import Recipe
 from training.reviews.build import Request, build
 from training.reviews.cli import reviews as verb
 from training.reviews.lines import Corrections, read_reviews
-from training.reviews.regions import PAD, clippings, settled
+from training.reviews.regions import lessons, settled
 from training.reviews.survey import read_survey
 from training.sources.catalogue import read_catalogue
 from training.sources.samples import Sets
@@ -31,7 +31,7 @@ A, B, FAR = [100, 100, 140, 130], [105, 102, 145, 132], [300, 50, 340, 90]
 
 @pytest.fixture
 def drive(tmp_path):
-    """Three frames of noise, none of whose pixels is the grey that is painted over things."""
+    """Three frames of noise."""
     rng = np.random.default_rng(0)
     for number in range(3):
         pixels = rng.integers(0, 100, (SIZE[1], SIZE[0], 3), np.uint8)
@@ -64,12 +64,23 @@ def pixels(path):
         return np.asarray(image.convert("RGB"))
 
 
-def test_an_accepted_box_is_a_clipping_that_knows_its_class_alone(drive):
-    (one,), about = made(drive, lines(drive, said(bbox=A, **{"class": "D40"})), context=0.25)
+def unknown(sample):
+    """Where a sample teaches nothing, bool (h, w)."""
+    dark = np.zeros((SIZE[1], SIZE[0]), int)
+    for left, top, right, bottom in np.rint(sample.ignored).astype(int):
+        dark[top:bottom, left:right] += 1
+    assert dark.max(initial=0) <= 1
+    return dark > 0
+
+
+def test_an_accepted_box_knows_its_class_alone_and_what_is_around_it(drive):
+    (one,), about = made(drive, lines(drive, said(bbox=A, **{"class": "D40"})), context=0.5)
     assert one.labelled.tolist() == [False, False, False, True, False]
-    assert one.class_id.tolist() == [3] and one.xyxy[0] == pytest.approx([10, 7.5 + 0.5, 50, 37.5 + 0.5], abs=0.01)
-    original = pixels(drive / "frames" / "s0_0.png")
-    assert np.array_equal(pixels(one.picture), original[92:138, 90:150])
+    assert one.class_id.tolist() == [3] and one.xyxy[0] == pytest.approx(A, abs=0.01)
+    known = np.zeros((SIZE[1], SIZE[0]), bool)
+    known[85:145, 80:160] = True
+    assert np.array_equal(unknown(one), ~known)
+    assert np.array_equal(pixels(one.picture), pixels(drive / "frames" / "s0_0.png"))
     assert about["reviews"] == {"accept": 1, "reject": 0, "fix": 0} and about["hard_negatives"] == 0
 
 
@@ -81,7 +92,7 @@ def test_a_rejected_box_is_a_hard_negative_of_its_class(drive):
 
 def test_a_picture_with_nothing_on_it_is_shown_whole_and_teaches_every_class(drive):
     (one,), about = made(drive, lines(drive, said(verdict="reject")))
-    assert one.labelled.all() and len(one.xyxy) == 0
+    assert one.labelled.all() and len(one.xyxy) == 0 and not len(one.ignored)
     assert np.array_equal(pixels(one.picture), pixels(drive / "frames" / "s0_0.png"))
     assert (about["whole_pictures"], about["hard_negatives"]) == (1, 1)
 
@@ -92,24 +103,46 @@ def test_a_picture_looked_through_shows_all_that_was_marked(drive):
     assert one.labelled.all() and one.xyxy.tolist() == [pytest.approx(A, abs=0.01)]
 
 
+def test_a_picture_looked_through_for_one_class_is_known_whole_for_that_alone(drive):
+    rows = [said(bbox=A, **{"class": "D40"}), said(**{"class": "D40"}), said(bbox=FAR, **{"class": "D00"})]
+    (whole, part), about = made(drive, lines(drive, *rows))
+    assert whole.labelled.tolist() == [False, False, False, True, False] and not len(whole.ignored)
+    assert whole.xyxy.tolist() == [pytest.approx(A, abs=0.01)]
+    assert part.labelled.tolist() == [True, False, False, False, False] and unknown(part).mean() > 0.9
+    assert part.xyxy.tolist() == [pytest.approx(FAR, abs=0.01)]
+    assert (about["pictures"], about["whole_pictures"], about["source_pictures"]) == (2, 1, 1)
+
+
+def test_what_another_lesson_knows_to_be_there_is_ignored_not_denied(drive):
+    beside = [120, 100, 160, 130]
+    table = lines(drive, {"detection": "d", "image": "s0_0.png", "class": "D40", "bbox": beside}, name="boxes.jsonl")
+    of_all = Corrections("s0_0.png", "reject", (tuple(map(float, A)),), None)
+    (of_d40,), _ = made(drive, lines(drive, said(bbox=FAR, **{"class": "D40"})), detections=table)
+    assert unknown(of_d40)[100:130, 120:160].all()
+    d40 = Corrections("s0_0.png", "accept", (tuple(map(float, beside)),), "D40")
+    everything = next(one for one in lessons([of_all, d40], CLASSES, SIZE, 0) if one.labelled == CLASSES)
+    assert not everything.boxes and all(box[0] != A[0] or box[2] <= 100 for box in everything.ignored)
+    assert any(x1 <= 130 < x2 and y1 <= 110 < y2 for x1, y1, x2, y2 in everything.ignored)
+    assert not any(x1 <= 110 < x2 and y1 <= 110 < y2 for x1, y1, x2, y2 in everything.ignored)
+
+
 def test_a_fix_moves_the_box_and_names_the_class(drive):
     table = lines(drive, {"detection": "d1", "image": "s0_0.png", "class": "D00", "bbox": A}, name="boxes.jsonl")
     fix = {"detection": "d1", "verdict": "fix", "class": "D20", "bbox": [100, 100, 180, 130]}
     (one,), about = made(drive, lines(drive, fix), detections=table, context=0)
-    assert one.class_id.tolist() == [2] and pixels(one.picture).shape == (30, 80, 3) and about["reviews"]["fix"] == 1
+    assert one.class_id.tolist() == [2] and one.xyxy[0] == pytest.approx(fix["bbox"], abs=0.01)
+    assert (~unknown(one)).sum() == 30 * 80 and about["reviews"]["fix"] == 1
 
 
-def test_boxes_that_nobody_reviewed_are_painted_over(drive):
+def test_boxes_that_nobody_reviewed_teach_nothing(drive):
     boxes = [
         {"detection": f"d{n}", "image": "s0_0.png", "class": "D40", "bbox": b}
         for n, b in enumerate((A, [135, 100, 160, 130]))
     ]
     table = lines(drive, *boxes, name="boxes.jsonl")
     (one,), _ = made(drive, lines(drive, {"detection": "d0", "verdict": "accept"}), detections=table, context=0.5)
-    shown, original = pixels(one.picture), pixels(drive / "frames" / "s0_0.png")[85:145, 80:160]
-    grey = (shown == PAD).all(axis=2)
-    assert grey[15:45, 61:].all() and not grey[15:45, 20:60].any() and not grey[:14].any()
-    assert np.array_equal(shown[~grey], original[~grey])
+    dark = unknown(one)
+    assert dark[100:130, 135:160].all() and not dark[85:145, 80:135].any() and not dark[85:100, 80:160].any()
 
 
 def test_the_latest_word_counts(drive):
@@ -306,26 +339,30 @@ review = st.builds(
 )
 
 
-@given(st.lists(review, max_size=8), st.sampled_from([0.0, 0.25, 1.0]))
-def test_no_clipping_shows_what_nobody_reviewed_or_hides_what_it_labels(some, context):
-    picture = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+def over(boxes):
+    """How many of the boxes the middle of each pixel lies in."""
+    x, y = np.meshgrid(np.arange(SIZE[0]) + 0.5, np.arange(SIZE[1]) + 0.5)
+    count = np.zeros(x.shape, int)
+    for x1, y1, x2, y2 in boxes:
+        count += (x1 < x) & (x < x2) & (y1 < y) & (y < y2)
+    return count
+
+
+@given(st.lists(review, max_size=8), st.sampled_from([0.0, 0.263, 1.013]))
+def test_no_lesson_speaks_of_what_nobody_reviewed(some, context):
     kept = settled(some)
-    for one in clippings(kept, CLASSES, SIZE, context):
-        left, top, right, bottom = one.window
-        assert 0 <= left < right <= SIZE[0] and 0 <= top < bottom <= SIZE[1]
-        canvas = np.full(picture.shape[:2], True)
-        canvas[top:bottom, left:right] = (one.cut(picture) == PAD).all(axis=2)
-        for _, (x1, y1, x2, y2) in one.boxes:
-            assert left <= x1 and top <= y1 and x2 <= right and y2 <= bottom
-            assert not canvas[y1:y2, x1:x2].any()
-        labelled = np.zeros(picture.shape[:2], bool)
-        for _, (x1, y1, x2, y2) in one.boxes:
-            labelled[y1:y2, x1:x2] = True
-        for other in kept:
-            x1, y1, x2, y2 = other.boxes[0]
-            there = other.verdict in ("accept", "fix") and other.name in one.labelled
-            if other.verdict is None or (there and (other.name, other.boxes[0]) not in one.boxes):
-                assert (canvas | labelled)[y1:y2, x1:x2].all()
+    taught = lessons(kept, CLASSES, SIZE, context)
+    there = [(one.name, one.boxes[0]) for one in kept if one.verdict in ("accept", "fix")]
+    assert sorted(box for one in taught for box in one.boxes) == sorted(there)
+    nobodys = over([one.boxes[0] for one in kept if one.verdict is None]) > 0
+    for one in taught:
+        about = [other.boxes[0] for other in kept if other.verdict is not None and other.name in one.labelled]
+        margins = [(context * (x2 - x1), context * (y2 - y1)) for x1, y1, x2, y2 in about]
+        asked = over(
+            [(x1 - m, y1 - n, x2 + m, y2 + n) for (x1, y1, x2, y2), (m, n) in zip(about, margins, strict=True)]
+        )
+        silent = over(one.ignored)
+        assert silent.max() <= 1 and np.array_equal(silent > 0, nobodys | (asked == 0))
 
 
 def test_every_file_name_is_safe(drive):

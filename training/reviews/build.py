@@ -19,15 +19,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from models.card import sha256_of
 from training.errors import ReviewError
 from training.reviews.lines import Corrections, read_detections, read_reviews
-from training.reviews.regions import Clipping, clippings, settled, whole_picture
+from training.reviews.regions import Lesson, lessons, settled
 from training.reviews.survey import read_survey
 from training.sources.boxes import clip
 
 __all__ = ["Request", "build"]
 
 MANIFEST, ABOUT, CATALOGUE = "manifest.csv", "dataset.yaml", "catalogue.yaml"
-COLUMNS = ("name", "kind", "labelled", "boxes", "place", "image", "sha256", "left", "top", "right", "bottom")
-WHOLE, CLIPPING = "whole", "clipping"
+COLUMNS = ("name", "kind", "labelled", "boxes", "ignored_regions", "place", "image", "sha256")
+WHOLE, PARTLY = "whole", "partly"
 Progress = Callable[[int, int], None]
 Picture = NDArray[np.uint8]
 
@@ -61,10 +61,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One picture of the set: its `row` of the manifest, its clipping, and whether it is a `whole` picture."""
+    """One picture of the set: its `row` of the manifest, and what it teaches."""
 
     row: Mapping[str, Any]
-    clipping: Clipping
+    lesson: Lesson
 
 
 def build(request: Request, progress: Progress | None = None) -> dict[str, Any]:
@@ -122,8 +122,9 @@ def _unreviewed(drawn: Iterable[Corrections], said: Iterable[Corrections]) -> li
 
 
 def _consistent(image: str, said: list[Corrections]) -> list[Corrections]:
-    empty = any(one.verdict == "reject" and not one.boxes for one in said)
-    if empty and any(one.boxes and one.verdict in ("accept", "fix") for one in said):
+    empty = {one.name for one in said if one.verdict == "reject" and not one.boxes}
+    there = {one.name for one in said if one.verdict in ("accept", "fix") and one.boxes}
+    if (empty & there) or (None in empty and there):
         remedy = "Correct the one that is wrong."
         raise ReviewError("one review says nothing is here, another that something is", where=image, remedy=remedy)
     return said
@@ -137,49 +138,45 @@ def _picture(request: Request, staging: Path, image: str, said: Sequence[Correct
     for box in inside:
         clip(box, size, image)
     digest, place = sha256_of(path), _place(request, image)
-    parts = []
-    found = [_whole(said, request.classes, size)] if whole_picture(said) else []
-    for number, clipping in enumerate(found or clippings(said, request.classes, size, request.context)):
+    parts: list[_Part] = []
+    for number, lesson in enumerate(lessons(said, request.classes, size, request.context)):
         name = f"{Path(image).stem}-{digest[:8]}-{number}"
         row = {
             "name": re.sub(r"[^A-Za-z0-9_.-]", "_", name),
-            "kind": WHOLE if found else CLIPPING,
-            "labelled": " ".join(clipping.labelled),
-            "boxes": len(clipping.boxes),
+            "kind": WHOLE if lesson.ignored is None else PARTLY,
+            "labelled": " ".join(lesson.labelled),
+            "boxes": len(lesson.boxes),
+            "ignored_regions": len(lesson.ignored or ()),
             "place": place,
             "image": image,
             "sha256": digest,
-            **dict(zip(("left", "top", "right", "bottom"), clipping.window, strict=True)),
         }
-        # Saved anew, so that no EXIF (where, when, whose camera) goes along; lossless, so that nothing is lost twice.
-        Image.fromarray(clipping.cut(picture)).save(_file(staging, row, "images", ".webp"), lossless=True)
-        _file(staging, row, "labels", ".txt").write_text(_lines(clipping, request.classes), encoding="utf-8")
-        parts.append(_Part(row, clipping))
+        target = _file(staging, row, "images", ".webp")
+        if parts:
+            shutil.copyfile(_file(staging, parts[0].row, "images", ".webp"), target)
+        else:
+            # Saved anew, so that no EXIF (where, when, whose camera) goes along; lossless: nothing is lost twice.
+            Image.fromarray(picture).save(target, lossless=True)
+        _file(staging, row, "labels", ".txt").write_text(_lines(lesson, request.classes, size), encoding="utf-8")
+        parts.append(_Part(row, lesson))
     return parts
 
 
-def _whole(said: Sequence[Corrections], classes: Sequence[str], size: tuple[int, int]) -> Clipping:
-    """The picture as it is: somebody looked through it, so that all classes are known everywhere."""
-    boxes = tuple(
-        (one.name, one.boxes[0]) for one in said if one.boxes and one.name and one.verdict in ("accept", "fix")
-    )
-    everything = (0.0, 0.0, float(size[0]), float(size[1]))
-    return Clipping((0, 0, *size), (everything,), (), boxes, tuple(classes))
-
-
-def _lines(clipping: Clipping, classes: Sequence[str]) -> str:
-    left, top, right, bottom = clipping.window
-    width, height = right - left, bottom - top
+def _lines(lesson: Lesson, classes: Sequence[str], size: tuple[int, int]) -> str:
+    """YOLO's lines; the id after the last class marks ignored regions."""
+    rows = [(classes.index(name), box) for name, box in lesson.boxes]
+    rows += [(len(classes), box) for box in lesson.ignored or ()]
+    width, height = size
     lines = []
-    for name, box in clipping.boxes:
-        x1, y1, x2, y2 = np.clip(np.array(box) - (left, top, left, top), 0, (width, height, width, height)).tolist()
+    for class_id, box in rows:
+        x1, y1, x2, y2 = np.clip(box, 0, (width, height, width, height)).tolist()
         fractions = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
-        lines.append(f"{classes.index(name)} " + " ".join(f"{one:.6f}" for one in fractions))
+        lines.append(f"{class_id} " + " ".join(f"{one:.7f}" for one in fractions))
     return "".join(f"{line}\n" for line in lines)
 
 
 def _about(request: Request, parts: Sequence[_Part], said: Sequence[Corrections]) -> dict[str, Any]:
-    content = [[part.row, part.clipping.shown, part.clipping.hidden, part.clipping.boxes] for part in parts]
+    content = [[part.row, part.lesson.boxes, part.lesson.ignored] for part in parts]
     text = json.dumps([content, list(request.classes), request.licence], sort_keys=True)
     verdicts = Counter(one.verdict for one in said if one.verdict is not None and one.boxes)
     times = sorted(one.when for one in said if one.when)
@@ -194,8 +191,8 @@ def _about(request: Request, parts: Sequence[_Part], said: Sequence[Corrections]
         "source_pictures": len({part.row["image"] for part in parts}),
         "pictures": len(parts),
         "whole_pictures": sum(part.row["kind"] == WHOLE for part in parts),
-        "hard_negatives": sum(not part.clipping.boxes for part in parts),
-        "boxes": dict(sorted(Counter(name for part in parts for name, _ in part.clipping.boxes).items())),
+        "hard_negatives": sum(not part.lesson.boxes for part in parts),
+        "boxes": dict(sorted(Counter(name for part in parts for name, _ in part.lesson.boxes).items())),
         "places": len({part.row["place"] for part in parts}),
         "context": request.context,
     }
@@ -215,6 +212,7 @@ def _write_tables(request: Request, staging: Path, parts: Sequence[_Part], about
         "path": _path_below(request),
         "table": {"path": MANIFEST, "place": "place", "labelled": "labelled", "facts": ["kind"]},
         "classes": {str(number): name for number, name in enumerate(request.classes)},
+        "ignored": [str(len(request.classes))],
         "labels": list(request.classes),
     }
     for name, content in ((ABOUT, dict(about)), (CATALOGUE, {request.out.name: entry})):

@@ -51,7 +51,7 @@ class Review(_Line):
 
     Of a box: `accept` (it is a `class`), `reject` (there is no `class` here), `fix` (it is a `class`, and lies at
     `bbox`). Of a whole picture, which has neither detection nor bbox: `accept` (all there is has been marked), `reject`
-    (there is nothing on it).
+    (there is nothing on it); with a `class`, all of that class, or nothing of it.
     """
 
     detection: Text = None
@@ -68,6 +68,8 @@ class Review(_Line):
             raise ValueError("name a detection, or an image with or without a bbox")
         if self.verdict == "fix" and self.name is None and self.bbox is None:
             raise ValueError("a fix says which class, or which bbox, is right")
+        if self.verdict == "fix" and self.detection is None and self.bbox is None:
+            raise ValueError("a fix is of a box: name a detection, or a bbox")
         return self
 
 
@@ -79,7 +81,8 @@ class Corrections:
         image: the picture's name.
         verdict: accept, reject or fix; None for a box that nobody reviewed.
         boxes: where: the box there is or is not, and for a fix also the box as it was.
-        name: class that is there, or that is not; None: of no class at all (a rejection of everything).
+        name: class that is there, or that is not; None: of all classes at once (a rejection of everything, a picture
+            looked through for everything).
         reviewer: who.
         when: ISO 8601, later goes before earlier.
     """

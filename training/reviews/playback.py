@@ -46,7 +46,7 @@ def play_back(
         judged: labelled pictures and what the model saw of them.
         thresholds: score from which a box counts, by class name in the order of the class ids.
         images: the pictures' names, in the same order.
-        looks_through: whether the reviewer also says that a picture is done, where all classes are labelled on it.
+        looks_through: whether the reviewer also says that a picture is done, for the classes labelled on it.
     """
     classes, least = list(thresholds), np.array(list(thresholds.values()))
     detections: list[Line] = []
@@ -64,8 +64,8 @@ def play_back(
         reviews += [{"detection": ids[number], "verdict": "reject"} for number in outcomes.false]
         reviews += list(_missed(image, truth, classes, outcomes.missed))
         added += len(outcomes.missed)
-        if looks_through and truth.labelled.all() and not len(truth.ignored):
-            reviews.append({"image": image, "verdict": "accept" if len(truth.xyxy) else "reject"})
+        if looks_through and not len(truth.ignored):
+            reviews += list(_looked_through(image, truth, classes))
     return Playback(detections, reviews, added)
 
 
@@ -76,6 +76,15 @@ def _answer(ids: Sequence[str], truth: Truth, boxes: Detections, classes: Sequen
         return {"detection": ids[seen], "verdict": "accept"}
     right = {"class": classes[truth.class_id[there]], "bbox": truth.xyxy[there].tolist()}
     return {"detection": ids[seen], "verdict": "fix", **right}
+
+
+def _looked_through(image: str, truth: Truth, classes: Sequence[str]) -> Iterator[Line]:
+    if truth.labelled.all():
+        yield {"image": image, "verdict": "accept" if len(truth.xyxy) else "reject"}
+        return
+    for number in np.flatnonzero(truth.labelled).tolist():
+        there = bool((truth.class_id == number).any())
+        yield {"image": image, "verdict": "accept" if there else "reject", "class": classes[number]}
 
 
 def _missed(image: str, truth: Truth, classes: Sequence[str], missed: NDArray[np.int64]) -> Iterator[Line]:

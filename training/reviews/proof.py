@@ -51,6 +51,8 @@ class Plan:
         looks_through: see `play_back`; else all but the reviewed boxes is unknown.
         hardware: what to compute on; by default what is there.
         of: the data sets to hold back from; by default all.
+        unseen: data sets that `before` sees nothing of, like a town where nobody has driven yet: they are held back
+            from, and what is left of them teaches nobody.
     """
 
     recipe: Recipe
@@ -62,6 +64,7 @@ class Plan:
     looks_through: bool = True
     hardware: Hardware | None = None
     of: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +117,16 @@ def prove(plan: Plan, sets: Sets, say: Say) -> Proof:
         raise RecipeError("the recipe has no section `card`: nothing says what to judge by")
     shares = {name: share.split for stage in plan.recipe.stages for name, share in stage.sources.items()}
     samples = {name: sets.samples(name, split, plan.recipe.classes) for name, split in shares.items()}
-    kept, held = hold_back(samples, plan.held, plan.of)
+    kept, held = hold_back(samples, plan.held, plan.of, plan.unseen)
     say(f"before: {sum(map(len, kept.values()))} pictures, {len(held)} held back")
-    before = _taught(plan, plan.recipe, kept, sets, "before")
+    first = _without(plan.recipe, plan.unseen)
+    before = _taught(plan, first, kept, sets, "before")
     played = _reviewed(before, held, sets, plan)
     corrections, about = _corrections(plan, played, sets)
     sides = {"before": _side(before, part, sets)}
     for name, more in (("with", {CORRECTIONS: corrections}), ("without", {})):
         say(f"{name} corrections: {plan.epochs} epochs more")
-        recipe = _longer(plan, held, corrected=bool(more))
+        recipe = _longer(plan, first, held, corrected=bool(more))
         _begin(plan.out / name, plan.out / "before")
         sides[name] = _side(_taught(plan, recipe, {**kept, **more}, sets, name), part, sets)
     proof = Proof(
@@ -137,20 +141,22 @@ def prove(plan: Plan, sets: Sets, say: Say) -> Proof:
     return proof
 
 
-def hold_back(samples: Samples, n: int, of: Sequence[str] = ()) -> tuple[dict[str, list[Sample]], list[Sample]]:
+def hold_back(
+    samples: Samples, n: int, of: Sequence[str] = (), unseen: Sequence[str] = ()
+) -> tuple[dict[str, list[Sample]], list[Sample]]:
     """What is left to learn from, and about `n` labelled pictures that are not: whole stretches, chosen by hash.
 
     Frames of one stretch look alike: a model that saw half of them has little to learn from the others' reviews. With
-    `of`, only pictures of those data sets are held back.
+    `of`, only pictures of those data sets are held back; with `unseen`, only of those, and nothing of them is left.
 
     Raises:
         RecipeError: when more than half of the labelled pictures would be held back, or a set is not of the recipe.
     """
-    unknown = next((name for name in of if name not in samples), None)
+    unknown = next((name for name in (*of, *unseen) if name not in samples), None)
     if unknown is not None:
         raise RecipeError(f"the recipe learns nothing from {unknown}", remedy=f"It learns from {', '.join(samples)}.")
-    labelled = [one for name in of or samples for one in samples[name] if one.labelled.any()]
-    if 2 * n > len(labelled):
+    labelled = [one for name in unseen or of or samples for one in samples[name] if one.labelled.any()]
+    if (1 if unseen else 2) * n > len(labelled):
         what = f"{n} of {len(labelled)} labelled pictures cannot be held back"
         raise RecipeError(what, remedy="Hold back fewer than half: --held.")
     order = sorted({_stretch(one) for one in labelled}, key=lambda one: hashlib.sha256(one.encode()).digest())
@@ -164,7 +170,19 @@ def hold_back(samples: Samples, n: int, of: Sequence[str] = ()) -> tuple[dict[st
             chosen.add(name)
     held = [one for one in labelled if _stretch(one) in chosen]
     left_out = {one.picture for one in held}
-    return {name: [one for one in some if one.picture not in left_out] for name, some in samples.items()}, held
+    seen = {name: some for name, some in samples.items() if name not in unseen}
+    return {name: [one for one in some if one.picture not in left_out] for name, some in seen.items()}, held
+
+
+def _without(recipe: Recipe, unseen: Sequence[str]) -> Recipe:
+    """The recipe without some of its data sets; stages that learn from no other are left out."""
+    stages = []
+    for stage in recipe.stages:
+        if sources := {name: share for name, share in stage.sources.items() if name not in unseen}:
+            stages.append(stage.model_copy(update={"sources": sources}))
+    if not stages:
+        raise RecipeError("nothing is left to learn from", remedy="Leave one of the recipe's data sets seen.")
+    return recipe.model_copy(update={"stages": tuple(stages)})
 
 
 def _stretch(one: Sample) -> str:
@@ -228,18 +246,19 @@ def _corrections(plan: Plan, played: Playback, sets: Sets) -> tuple[list[Sample]
     return made.samples(CORRECTIONS, "train", plan.recipe.classes), about
 
 
-def _longer(plan: Plan, held: Sequence[Sample], *, corrected: bool) -> Recipe:
+def _longer(plan: Plan, recipe: Recipe, held: Sequence[Sample], *, corrected: bool) -> Recipe:
     """The recipe with one stage more, like its last: with the corrections among its data sets, or without."""
-    last = plan.recipe.stages[-1]
+    last = recipe.stages[-1]
     sources = dict(last.sources)
     if corrected:
         weight = sum(one.weight for one in sources.values()) * plan.share / (1 - plan.share)
         # Most of what was held back tells at which scale the pictures are to be seen.
-        often = max(sources, key=lambda name: sum(one.source == name for one in held))
-        sources[CORRECTIONS] = Share(weight=weight, scale=sources[often].scale)
+        shares = {name: share for stage in plan.recipe.stages for name, share in stage.sources.items()}
+        often = max(shares, key=lambda name: sum(one.source == name for one in held))
+        sources[CORRECTIONS] = Share(weight=weight, scale=shares[often].scale)
     more = {"name": "more", "epochs": plan.epochs, "rate": last.rate / 2, "sources": sources}
     stage = last.model_copy(update=more)
-    return plan.recipe.model_copy(update={"stages": (*plan.recipe.stages, stage)})
+    return recipe.model_copy(update={"stages": (*recipe.stages, stage)})
 
 
 def _report(plan: Plan, proof: Proof) -> None:
@@ -247,6 +266,7 @@ def _report(plan: Plan, proof: Proof) -> None:
         "task": plan.recipe.task,
         "held": proof.held,
         "stretches": proof.stretches,
+        "unseen": list(plan.unseen),
         "added": proof.added,
         "corrections": {name: one for name, one in proof.corrections.items() if name != "licence"},
         "epochs": plan.epochs,

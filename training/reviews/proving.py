@@ -22,6 +22,7 @@ WARM_UP_PART = 10
 @click.option("--base", type=FILE, default=None, help="Plain state dict to start from; by default base.ARCHITECTURE.")
 @click.option("--held", type=click.IntRange(1), default=200, show_default=True, help="Pictures held back.")
 @click.option("--from", "of", multiple=True, help="A data set to hold back from, perhaps more than one; else all.")
+@click.option("--unseen", multiple=True, help="A data set the first model sees nothing of; it is held back from.")
 @click.option("--more", type=click.IntRange(1), default=4, show_default=True, help="Epochs with the corrections.")
 @click.option(
     "--share", type=click.FloatRange(0.01, 0.99), default=0.12, show_default=True, help="Their part of crops."
@@ -40,6 +41,7 @@ def prove(  # noqa: PLR0913, PLR0917 - one option each
     base: Path | None,
     held: int,
     of: tuple[str, ...],
+    unseen: tuple[str, ...],
     more: int,
     share: float,
     looks_through: bool,
@@ -52,7 +54,8 @@ def prove(  # noqa: PLR0913, PLR0917 - one option each
     """Measure what corrections are worth for TASK: teach without some pictures, review them, go on with the reviews.
 
     The labels of the pictures held back answer what the model saw on them, as `reviews build` takes it. The gain on the
-    validation pictures is given with its 95 % interval, and beside it what as many steps without corrections give.
+    validation pictures is given with its 95 % interval, and beside it what as many steps without corrections give. With
+    --unseen the pictures are of a place that the first model knows nothing of, as in a town that begins.
     """
     with needing_train_extra():
         from training.reviews import proof  # noqa: PLC0415
@@ -61,7 +64,7 @@ def prove(  # noqa: PLR0913, PLR0917 - one option each
     weights = base or job.params.base_of(recipe)
     if not weights.is_file():
         raise RunError("the base weights are absent", where=weights, remedy="Name another file with --base.")
-    plan = proof.Plan(recipe, weights, out, held, more, share, looks_through, hardware, of)
+    plan = proof.Plan(recipe, weights, out, held, more, share, looks_through, hardware, of, unseen)
     click.echo(str(proof.prove(plan, job.sets, lambda line: click.echo(line, err=True))))
     click.echo(f"report: {out / 'report.json'}")
 

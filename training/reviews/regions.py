@@ -1,8 +1,8 @@
-"""What a picture's reviews let it teach, and where: the rest is painted over.
+"""What a picture's reviews let it teach, and where: the rest is an ignored region.
 
-A review says something of one box. Around it, and of other classes, nobody said anything: a picture shown whole would
-teach that all else on it is nothing. Hence a picture that nobody looked through gives clippings: the reviewed boxes
-with what a reviewer saw around them, everything else grey, and only the classes that were asked about.
+A review says something of one box. Around it, and of other classes, nobody said anything: a picture that was not looked
+through must not teach that all else on it is nothing. Hence it teaches the classes that were asked about, around the
+reviewed boxes, and is silent on the rest of the ground (`training.loss`), of which the network still sees all.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,42 +15,24 @@ from models.measures import box_iou
 from training.reviews.lines import Corrections
 from training.sources.boxes import Box
 
-__all__ = ["Clipping", "clippings", "settled", "whole_picture"]
+__all__ = ["Lesson", "lessons", "settled"]
 
 SAME_IOU = 0.5
-PAD = 114
-Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Clipping:
-    """A part of a picture that teaches.
+class Lesson:
+    """What one picture teaches of some classes.
 
     Attributes:
-        window: left, top, right, bottom in whole px of the picture.
-        shown: what of the picture is left to be seen, px of the picture; the rest of the window is painted over.
-        hidden: parts of `shown` that are painted over all the same: boxes that nobody reviewed.
+        labelled: the classes whose absence is known wherever nothing is ignored.
         boxes: (class, box in px of the picture) of what is there.
-        labelled: the classes whose absence elsewhere in it is known.
+        ignored: where nothing is known, px: rectangles that do not overlap. None: the picture was looked through.
     """
 
-    window: tuple[int, int, int, int]
-    shown: tuple[Box, ...]
-    hidden: tuple[Box, ...]
-    boxes: tuple[tuple[str, Box], ...]
     labelled: tuple[str, ...]
-
-    def cut(self, picture: Picture) -> Picture:
-        """The clipping's pixels uint8 (h, w, 3), grey where nothing was reviewed."""
-        left, top, right, bottom = self.window
-        seen = np.zeros(picture.shape[:2], bool)
-        for boxes, shows in ((self.shown, True), (self.hidden, False)):
-            for x1, y1, x2, y2 in (_whole(box) for box in boxes):
-                seen[y1:y2, x1:x2] = shows
-        for x1, y1, x2, y2 in (_whole(box) for _, box in self.boxes):
-            seen[y1:y2, x1:x2] = True
-        part = np.where(seen[..., None], picture, np.uint8(PAD))
-        return np.asarray(part[top:bottom, left:right], np.uint8)
+    boxes: tuple[tuple[str, Box], ...]
+    ignored: tuple[Box, ...] | None = None
 
 
 def settled(said: Iterable[Corrections]) -> list[Corrections]:
@@ -66,15 +48,10 @@ def settled(said: Iterable[Corrections]) -> list[Corrections]:
     return kept
 
 
-def whole_picture(said: Sequence[Corrections]) -> bool:
-    """Whether somebody looked through the picture and said that nothing else is on it."""
-    return any(not one.boxes for one in said)
-
-
-def clippings(
+def lessons(
     said: Sequence[Corrections], classes: Sequence[str], size_px: tuple[int, int], context: float
-) -> list[Clipping]:
-    """What a picture that nobody looked through may teach.
+) -> list[Lesson]:
+    """What a picture may teach: first of the classes that it was looked through for, then of others around boxes.
 
     Args:
         said: the settled reviews of the picture, those of nobody (verdict None) included.
@@ -82,21 +59,28 @@ def clippings(
         size_px: width and height of the picture.
         context: how much a reviewer is taken to have seen around a box, as a part of its sides, each way.
     """
+    through = {name for one in said if one.verdict is not None and not one.boxes for name in _known(one, classes)}
     reviewed = [one for one in said if one.verdict is not None and one.boxes]
-    unknown = tuple(one.boxes[0] for one in said if one.verdict is None)
     there = [(one.name, one.boxes[0]) for one in reviewed if one.verdict != "reject" and one.name is not None]
     found = []
-    for known in sorted({_known(one, classes) for one in reviewed}):
-        regions = [_region(one, size_px, context) for one in reviewed if _known(one, classes) == known]
-        for cluster in _clusters(regions):
-            boxes = tuple((name, box) for name, box in there if name in known and _inside(box, cluster))
-            # What is known to be there but only half shown, or of which nobody knows, must not pass for nothing.
-            half = [box for name, box in there if name in known and not _inside(box, cluster)]
-            window = np.array([_whole(box) for box in cluster])
-            left, top = window[:, :2].min(axis=0).tolist()
-            right, bottom = window[:, 2:].max(axis=0).tolist()
-            found.append(Clipping((left, top, right, bottom), tuple(cluster), (*unknown, *half), boxes, known))
+    if through:
+        found.append(Lesson(_ordered(through, classes), tuple((name, box) for name, box in there if name in through)))
+    groups: dict[tuple[str, ...], list[Corrections]] = {}
+    for one in reviewed:
+        if asked := _ordered(set(_known(one, classes)) - through, classes):
+            groups.setdefault(asked, []).append(one)
+    unknown = [one.boxes[0] for one in said if one.verdict is None]
+    for asked, some in sorted(groups.items()):
+        boxes = tuple((one.name, one.boxes[0]) for one in some if one.verdict != "reject" and one.name in asked)
+        # What others say is there, or nobody knows of, must not pass for nothing.
+        elsewhere = [box for name, box in there if name in asked and (name, box) not in boxes]
+        seen = [_region(one, size_px, context) for one in some]
+        found.append(Lesson(asked, boxes, _rest(seen, [*unknown, *elsewhere], size_px)))
     return found
+
+
+def _ordered(names: set[str], classes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in classes if name in names)
 
 
 def _known(one: Corrections, classes: Sequence[str]) -> tuple[str, ...]:
@@ -112,21 +96,30 @@ def _region(one: Corrections, size_px: tuple[int, int], context: float) -> Box:
     return (float(x1), float(y1), float(x2), float(y2))
 
 
-def _clusters(regions: Sequence[Box]) -> list[list[Box]]:
-    """Regions that touch, together."""
-    clusters: list[list[Box]] = []
-    for one in regions:
-        near = [some for some in clusters if any(_touch(one, other) for other in some)]
-        clusters = [some for some in clusters if some not in near] + [[one, *(box for some in near for box in some)]]
-    return clusters
+def _rest(seen: Sequence[Box], unknown: Sequence[Box], size_px: tuple[int, int]) -> tuple[Box, ...]:
+    """The picture without what was `seen`, and with what is `unknown`, in rectangles that do not overlap."""
+    edges = np.array([(0, 0, *size_px), *seen, *unknown], np.float64)
+    columns, rows = (np.unique(np.clip(edges[:, [k, k + 2]], 0, size_px[k])) for k in (0, 1))
+    x, y = np.meshgrid((columns[1:] + columns[:-1]) / 2, (rows[1:] + rows[:-1]) / 2)
+    dark = ~_within(x, y, seen) | _within(x, y, unknown)
+    done: list[Box] = []
+    open_: dict[tuple[int, int], int] = {}
+    for row, line in enumerate([*dark, np.zeros(dark.shape[1], bool)]):
+        turns = np.flatnonzero(np.diff(line, prepend=False, append=False))
+        runs = {(int(first), int(last)) for first, last in turns.reshape(-1, 2)}
+        for run in [one for one in open_ if one not in runs]:
+            top = open_.pop(run)
+            done.append((float(columns[run[0]]), float(rows[top]), float(columns[run[1]]), float(rows[row])))
+        for run in runs - open_.keys():
+            open_[run] = row
+    return tuple(sorted(done))
 
 
-def _touch(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
-def _inside(box: Box, regions: Sequence[Box]) -> bool:
-    return any(r[0] <= box[0] and r[1] <= box[1] and box[2] <= r[2] and box[3] <= r[3] for r in regions)
+def _within(x: NDArray[np.float64], y: NDArray[np.float64], boxes: Sequence[Box]) -> NDArray[np.bool_]:
+    inside = np.zeros(x.shape, bool)
+    for x1, y1, x2, y2 in boxes:
+        inside |= (x1 < x) & (x < x2) & (y1 < y) & (y < y2)
+    return inside
 
 
 def _same(one: Corrections, other: Corrections) -> bool:
@@ -137,8 +130,3 @@ def _same(one: Corrections, other: Corrections) -> bool:
     if not all_classes and one.name != other.name:
         return False
     return bool(box_iou(np.array(one.boxes), np.array(other.boxes)).max() >= SAME_IOU)
-
-
-def _whole(box: Box) -> tuple[int, int, int, int]:
-    left, top, right, bottom = box
-    return int(np.floor(left)), int(np.floor(top)), int(np.ceil(right)), int(np.ceil(bottom))
