@@ -17,7 +17,6 @@ __all__ = ["Crop", "Window", "choose_window", "cut", "see_boxes", "see_regions"]
 
 PAD = 114
 _MOSTLY = 0.5
-_TRIES = 256
 Picture = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
 """float32 (n, 4) px, x1 y1 x2 y2."""
@@ -104,10 +103,21 @@ def _target(
         return np.array([rng.uniform(left, right), rng.uniform(top, bottom)])
     if np.prod(ignored[:, 2:] - ignored[:, :2], axis=1).sum() <= _MOSTLY * np.prod(size_px):
         return None
-    places = rng.uniform(0, 1, (_TRIES, 2)) * size_px
-    inside = (places[:, None] >= ignored[:, :2]) & (places[:, None] < ignored[:, 2:])
-    known = np.flatnonzero(~np.any(np.all(inside, axis=2), axis=1))
-    return np.asarray(places[known[0]], np.float64) if len(known) else None
+    return _known_place(size_px, ignored, rng)
+
+
+def _known_place(size_px: tuple[int, int], ignored: Boxes, rng: np.random.Generator) -> NDArray[np.float64] | None:
+    """A place, px, in no ignored region, each as likely as any other; None where there are none."""
+    inside = np.clip(ignored, 0, np.tile(size_px, 2))
+    columns, rows = (np.unique([0, size_px[k], *inside[:, [k, k + 2]].ravel()]) for k in (0, 1))
+    x, y = np.meshgrid((columns[1:] + columns[:-1]) / 2, (rows[1:] + rows[:-1]) / 2)
+    area = np.outer(np.diff(rows), np.diff(columns))
+    for left, top, right, bottom in inside:
+        area[(left < x) & (x < right) & (top < y) & (y < bottom)] = 0
+    if not area.any():
+        return None
+    row, column = np.unravel_index(rng.choice(area.size, p=area.ravel() / area.sum()), area.shape)
+    return np.array([rng.uniform(*columns[column : column + 2]), rng.uniform(*rows[row : row + 2])])
 
 
 def see_boxes(
