@@ -6,11 +6,14 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-__all__ = ["bar"]
+__all__ = ["Progress", "bar"]
+
+Progress = Callable[[int, int], None]
+"""Called with what is done and what there is."""
 
 
 @contextmanager
-def bar(unit: str) -> Iterator[Callable[[int, int], None]]:
+def bar(unit: str) -> Iterator[Progress]:
     """A bar with rate and time left, on a terminal alone."""
     with tqdm(unit=unit, unit_scale=unit == "B", disable=not sys.stderr.isatty()) as line:
 

@@ -24,10 +24,9 @@ from training.profile import pictures_of
 from training.promote import Request, Shelf, roll_back
 from training.promote import promote as install
 from training.publish import ExportRequest, publish
-from training.recipe import Recipe
 from training.sources.bases import OFFICIAL
 from training.sources.licences import refuse_unshippable
-from training.sources.samples import Sample, Sets
+from training.sources.samples import Sets
 from training.unpack import Caps
 
 __all__ = ["evaluate", "export", "fetch", "prepare", "promote", "train"]
@@ -131,7 +130,7 @@ def train(
     if not weights.is_file():
         remedy = f"Run `michisora fetch {recipe.architecture}`, or name another file with --base."
         raise RunError("the base weights are absent", where=weights, remedy=remedy)
-    samples = _training_samples(recipe, job.sets)
+    samples = job.samples(recipe)
     former = settle(out, recipe, begun_with(samples, weights), if_changed)
     if former is not None:
         click.echo(f"the run that was here is now {former}")
@@ -171,7 +170,7 @@ def export(task: str, run: Path, base: Path | None, out: Path, private: bool, jo
         untaught(recipe, base, run)
     content = load_checkpoint(checkpoint)
     recipe = recipe.model_copy(update={"architecture": recipe_of(checkpoint).architecture})
-    learned = {} if base is not None else _training_samples(recipe, sets)
+    learned = {} if base is not None else job.samples(recipe)
     request = ExportRequest(
         checkpoint=checkpoint,
         recipe=recipe,
@@ -278,11 +277,6 @@ def _fetched_base(name: str, job: Job) -> str:
         from training.bases import bring_base  # noqa: PLC0415
     with bar("B") as progress:
         return f"{name} fetched: {bring_base(OFFICIAL[name], target, job.sets.mirror, progress)}"
-
-
-def _training_samples(recipe: Recipe, sets: Sets) -> dict[str, list[Sample]]:
-    shares = {name: share for stage in recipe.stages for name, share in stage.sources.items()}
-    return {name: sets.samples(name, share.split, recipe.classes) for name, share in shares.items()}
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -6,7 +6,7 @@ on a machine with nothing else to do is reckoned from the processor's time, spre
 """
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from models.detections import Detections
 from models.detector import LOWEST_SCORE, Detector, Picture, Runtime, open_detector
 from models.timing import Interleaved, interleaved
 from models.types import BackendName, PrecisionName
+from training.bars import Progress
 from training.compare import Comparison, Side, compare
 from training.errors import RecipeError
 from training.evaluate import judge_all
@@ -29,8 +30,6 @@ from training.recipe import CardPart
 from training.sources.samples import Sample, Sets
 
 __all__ = ["Cost", "Terms", "as_table", "as_values", "weigh"]
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Cost:
     """One model, beside the first.
 
     Attributes:
-        name: its folder.
+        name: what it is called in the table.
         architecture: ultralytics' name.
         megabytes: its weights as they lie on the disk.
         comparison: its metric on the validation pictures beside the first's.
@@ -85,12 +84,12 @@ class _Timed:
 
 
 def weigh(
-    folders: Sequence[Path], part: CardPart, sets: Sets, terms: Terms, progress: Progress | None = None
+    models: Mapping[str, Path], part: CardPart, sets: Sets, terms: Terms, progress: Progress | None = None
 ) -> list[Cost]:
     """Weigh models of one task, the first of which the others are compared with.
 
     Args:
-        folders: model folders.
+        models: by what they are called, model folders.
         part: the recipe's `card`: validation sets and metric.
         sets: the data sets.
         terms: how.
@@ -101,8 +100,8 @@ def weigh(
         RecipeError: when two models are for different tasks.
         PromotionError: when two know no class in common.
     """
-    _refuse_strangers([load_card(folder) for folder in folders], folders)
-    detectors = [open_detector(folder, terms.backend, terms.precision) for folder in folders]
+    _refuse_strangers(list(models.values()))
+    detectors = [open_detector(folder, terms.backend, terms.precision) for folder in models.values()]
     try:
         sides = [
             Side(judge_all(one, part.validation, sets, progress=progress), one.card.thresholds.score)
@@ -116,8 +115,8 @@ def weigh(
         report = progress or (lambda _done, _total: None)
         times = interleaved(contestants, terms.rounds, report) if terms.pictures else Interleaved({}, {})
         return [
-            _cost(folder, one, turn, times, number, compare(sides[0], sides[number], part.metric))
-            for number, (folder, one, turn) in enumerate(zip(folders, detectors, turns, strict=True))
+            _cost(model, one, turn, times, number, compare(sides[0], sides[number], part.metric))
+            for number, (model, one, turn) in enumerate(zip(models.items(), detectors, turns, strict=True))
         ]
     finally:
         for one in detectors:
@@ -167,7 +166,8 @@ def _beaten(one: Cost, other: Cost) -> bool:
     return worse and (one.comparison.candidate, one.ratio) != (other.comparison.candidate, other.ratio)
 
 
-def _refuse_strangers(cards: Sequence[ModelCard], folders: Sequence[Path]) -> None:
+def _refuse_strangers(folders: Sequence[Path]) -> None:
+    cards = [load_card(folder) for folder in folders]
     for card, folder in zip(cards, folders, strict=True):
         if card.task != cards[0].task:
             what = f"this is a model for {card.task}, the first is one for {cards[0].task}"
@@ -225,15 +225,16 @@ def _run(detector: Detector, turn: _Timed) -> None:
 
 
 def _cost(
-    folder: Path, detector: Detector, turn: _Timed, times: Interleaved, number: int, comparison: Comparison
+    model: tuple[str, Path], detector: Detector, turn: _Timed, times: Interleaved, number: int, comparison: Comparison
 ) -> Cost:
+    name, folder = model
     key, nan = str(number), float("nan")
     ms, ratios = nan, [nan]
     if times.seconds:
         ms = statistics.median(times.cpu_seconds[key]) * 1000 / detector.runtime.threads
         ratios = [one / other for one, other in zip(times.cpu_seconds[key], times.cpu_seconds["0"], strict=True)]
     return Cost(
-        name=str(folder),
+        name=name,
         architecture=detector.card.architecture,
         megabytes=(folder / detector.card.weights).stat().st_size / 1e6,
         comparison=comparison,

@@ -13,7 +13,7 @@ from training.hardware import Hardware, PrecisionWish
 from training.params import PARAMS, TrainingParams, read_params
 from training.recipe import CardPart, Recipe, read_recipe
 from training.sources.catalogue import read_catalogue, read_mirror
-from training.sources.samples import Sets
+from training.sources.samples import Sample, Sets
 
 __all__ = ["FILE", "FOLDER", "IfChanged", "Job", "job_of", "with_hardware", "with_job"]
 
@@ -35,6 +35,11 @@ class Job:
     def recipe(self, task: str) -> Recipe:
         """The task's recipe; one of a file is done in full, whatever the profile."""
         return self.params.recipe(task) if self.recipe_file is None else read_recipe(self.recipe_file)
+
+    def samples(self, recipe: Recipe) -> dict[str, list[Sample]]:
+        """By data set, the labelled pictures that a recipe learns from."""
+        shares = {name: share for stage in recipe.stages for name, share in stage.sources.items()}
+        return {name: self.sets.samples(name, share.split, recipe.classes) for name, share in shares.items()}
 
     def card(self, task: str) -> CardPart:
         """What the task's recipe says for the model's card.

@@ -16,6 +16,7 @@ from training.errors import RecipeError
 from training.recipe import CardPart
 from training.sources.catalogue import Source
 from training.sources.samples import Sets
+from training.weighing import sweep
 from training.weighing import weigh as verb
 
 sys.path.append(str(Path(__file__).parents[1] / "models"))
@@ -60,8 +61,12 @@ def models(tmp_path):
     return plain, large
 
 
+def named(folders):
+    return {folder.name: folder for folder in folders}
+
+
 def test_what_is_worse_and_slower_is_said_to_be(models, sets):
-    plain, large = weigh(models, PART, sets, Terms(pictures=4, rounds=3, precision="f32"))
+    plain, large = weigh(named(models), PART, sets, Terms(pictures=4, rounds=3, precision="f32"))
     assert plain.comparison.candidate == plain.comparison.current == 1 and plain.ratio == 1
     assert large.comparison.candidate == 0 and large.comparison.high < 0
     assert large.ratio > 4 and large.ms_per_picture > 4 * plain.ms_per_picture
@@ -75,18 +80,65 @@ def test_what_is_worse_and_slower_is_said_to_be(models, sets):
 def test_models_of_two_tasks_are_not_weighed_against_each_other(models, sets):
     write_card(load_card(models[1]).model_copy(update={"task": "dots"}), models[1])
     with pytest.raises(RecipeError, match="a model for dots, the first is one for spots"):
-        weigh(models, PART, sets, Terms())
+        weigh(named(models), PART, sets, Terms())
+
+
+STAGE = {"name": "a", "epochs": 1, "crops": 2, "side_px": 64, "rate": 1, "final_rate": 1}
+RECIPE = {
+    **{"task": "spots", "architecture": "yolo11n", "classes": ["red", "green"], "seed": 1, "batch": 2},
+    "stages": [STAGE | {"sources": {"spots": {"weight": 1}}}],
+    "card": PART.model_dump(mode="json"),
+}
+
+
+def written(folder, recipe):
+    """The recipe and the catalogue in files, as a verb is told of them."""
+    for name, content in (("recipe", recipe), ("own", {"spots": SOURCE})):
+        (folder / f"{name}.yaml").write_text(json.dumps(content), encoding="utf-8")
+    return ["spots", "--data", folder, "--catalogue", folder / "own.yaml", "--recipe", folder / "recipe.yaml"]
 
 
 def test_the_verb_writes_what_it_shows(models, sets, tmp_path):
-    recipe = {"task": "spots", "architecture": "yolo11n", "classes": ["red", "green"], "seed": 1, "batch": 2}
-    stage = {"name": "a", "epochs": 1, "crops": 2, "side_px": 64, "rate": 1, "final_rate": 1}
-    recipe |= {"stages": [stage | {"sources": {"spots": {"weight": 1}}}], "card": PART.model_dump(mode="json")}
-    for name, content in (("recipe", recipe), ("own", {"spots": SOURCE})):
-        (tmp_path / f"{name}.yaml").write_text(json.dumps(content), encoding="utf-8")
-    places = ["--data", tmp_path, "--catalogue", tmp_path / "own.yaml", "--recipe", tmp_path / "recipe.yaml"]
-    command = ["spots", *models, *places, "--pictures", "0", "--json", tmp_path / "costs.json"]
+    command = [*written(tmp_path, RECIPE), *models, "--pictures", "0", "--json", tmp_path / "costs.json"]
     result = CliRunner().invoke(verb, [str(one) for one in command], catch_exceptions=False)
     first, second = json.loads((tmp_path / "costs.json").read_text(encoding="utf-8"))
     assert result.output.splitlines()[1].split()[0] == first["name"] == str(models[0])
     assert second["comparison"]["candidate"] == 0 and second["ms_per_mpx"] is None
+
+
+def test_one_model_is_weighed_at_several_sizes(models, sets, tmp_path):
+    command = [*written(tmp_path, RECIPE), models[0], "--pictures", "0", "--long-side", "1280", "--long-side", "320"]
+    result = CliRunner().invoke(verb, [str(one) for one in command], catch_exceptions=False)
+    names = [line.split("  ")[0] for line in result.output.splitlines()[1:4]]
+    assert names == [str(models[0]), f"{models[0]}, 1280 px", f"{models[0]}, 320 px"]
+    _, larger, same = result.output.splitlines()[1:4]
+    assert "-1.000 (-1.000 to -1.000)" in larger and "+0.000 (+0.000 to +0.000)" in same
+
+
+def test_a_sweep_teaches_each_architecture_alike_and_goes_on_where_it_stopped(tmp_path):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from teaching import RECIPE as TAUGHT  # noqa: PLC0415
+    from teaching import SOURCE as SPOTS  # noqa: PLC0415
+    from teaching import spots  # noqa: PLC0415
+
+    from training.network import build_network  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    spots(tmp_path / "data", n=5)
+    bases = {}
+    for name in ("yolo11n", "yolo26n"):
+        bases[name] = str(tmp_path / f"{name}.pt")
+        torch.save(build_network(name, 80).state_dict(), bases[name])
+    for name, content in (("recipe", TAUGHT), ("own", {"spots": SPOTS}), ("params", {"base": bases})):
+        (tmp_path / f"{name}.yaml").write_text(json.dumps(content), encoding="utf-8")
+    files = {"recipe": "recipe.yaml", "catalogue": "own.yaml", "params": "params.yaml", "data": "data", "out": "out"}
+    paths = [str(part) for name, file in files.items() for part in (f"--{name}", tmp_path / file)]
+    command = ["spots", *paths, "--epochs", "1", "--crops", "2", "--device", "cpu"]
+    result = CliRunner().invoke(sweep, command, catch_exceptions=False)
+    costs = json.loads((tmp_path / "out" / "costs.json").read_text(encoding="utf-8"))
+    assert [one["architecture"] for one in costs] == ["yolo11n", "yolo26n"] and costs[1]["ms_per_mpx"] > 0
+    assert "time by yolo11n's" in result.output
+    logs = [tmp_path / "out" / name / "log.csv" for name in bases]
+    before = [one.read_text(encoding="utf-8") for one in logs]
+    CliRunner().invoke(sweep, command, catch_exceptions=False)
+    assert before == [one.read_text(encoding="utf-8") for one in logs]

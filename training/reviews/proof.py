@@ -5,7 +5,6 @@ from there with the corrections of what `before` saw on them; `without` went on 
 gain is `with` against `before`; what of it is due to more steps alone, `without` tells.
 """
 
-import datetime
 import hashlib
 import json
 import shutil
@@ -15,19 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from models.detector import open_detector
+from training.checkpoint import CHECKPOINT
 from training.compare import Comparison, Side, compare
 from training.errors import RecipeError
 from training.evaluate import judge_all
-from training.export import export_onnx
-from training.fit import CHECKPOINT, fit, load_checkpoint
 from training.hardware import Hardware
 from training.judge import look, rounded
-from training.publish import ExportRequest, publish
 from training.recipe import CardPart, Recipe, Share
 from training.reviews.build import CATALOGUE, Request, build
 from training.reviews.playback import Playback, play_back
 from training.sources.catalogue import read_catalogue
 from training.sources.samples import Sample, Sets
+from training.teach import teach
 
 __all__ = ["Plan", "Proof", "hold_back", "prove"]
 
@@ -190,14 +188,8 @@ def _stretch(one: Sample) -> str:
 
 
 def _taught(plan: Plan, recipe: Recipe, samples: Samples, sets: Sets, name: str) -> Path:
-    """The model of a run, taught and published."""
-    out = plan.out / name
-    checkpoint = fit(recipe, samples, plan.base, out, hardware=plan.hardware)
-    machine = load_checkpoint(checkpoint)["machine"]
-    trained = {name: len(some) for name, some in samples.items() if name != CORRECTIONS}
-    made_on = datetime.datetime.fromtimestamp(checkpoint.stat().st_mtime, datetime.UTC).date()
-    publish(ExportRequest(checkpoint, recipe, sets, out / "model", trained, machine, made_on), export_onnx)
-    return out / "model"
+    """The model of a run."""
+    return teach(recipe, samples, plan.base, plan.out / name, sets, hardware=plan.hardware, unnamed={CORRECTIONS})
 
 
 def _begin(out: Path, before: Path) -> None:

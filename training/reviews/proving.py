@@ -8,12 +8,9 @@ from training.errors import RunError
 from training.extra import needing_train_extra
 from training.hardware import Hardware
 from training.options import FILE, FOLDER, Job, with_hardware, with_job
-from training.recipe import Recipe
+from training.trial import Cap, with_caps
 
 __all__ = ["prove"]
-
-WARM_UP_PART = 10
-"""At most this part of a short run's steps goes into warming up."""
 
 
 @click.command()
@@ -30,9 +27,7 @@ WARM_UP_PART = 10
 @click.option(
     "--looks-through/--boxes-alone", default=True, show_default=True, help="What a reviewer says of pictures."
 )
-@click.option("--epochs", type=click.IntRange(1), default=None, help="Epochs of each stage at most.")
-@click.option("--crops", type=click.IntRange(1), default=None, help="Crops of an epoch at most.")
-@click.option("--side", type=click.IntRange(64), default=None, help="Side of crops at most, px.")
+@with_caps
 @with_hardware
 @with_job
 def prove(  # noqa: PLR0913, PLR0917 - one option each
@@ -45,9 +40,7 @@ def prove(  # noqa: PLR0913, PLR0917 - one option each
     more: int,
     share: float,
     looks_through: bool,
-    epochs: int | None,
-    crops: int | None,
-    side: int | None,
+    cap: Cap,
     hardware: Hardware,
     job: Job,
 ) -> None:
@@ -60,27 +53,10 @@ def prove(  # noqa: PLR0913, PLR0917 - one option each
     with needing_train_extra():
         from training.reviews import proof  # noqa: PLC0415
 
-    recipe = _capped(job.recipe(task), epochs, crops, side)
+    recipe = cap(job.recipe(task))
     weights = base or job.params.base_of(recipe)
     if not weights.is_file():
         raise RunError("the base weights are absent", where=weights, remedy="Name another file with --base.")
     plan = proof.Plan(recipe, weights, out, held, more, share, looks_through, hardware, of, unseen)
     click.echo(str(proof.prove(plan, job.sets, lambda line: click.echo(line, err=True))))
     click.echo(f"report: {out / 'report.json'}")
-
-
-def _capped(recipe: Recipe, epochs: int | None, crops: int | None, side: int | None) -> Recipe:
-    """The recipe with less of everything."""
-    stages = tuple(
-        stage.model_copy(
-            update={
-                "epochs": min(stage.epochs, epochs or stage.epochs),
-                "crops": min(stage.crops, crops or stage.crops),
-                "side_px": min(stage.side_px, (side or stage.side_px) // 32 * 32),
-            }
-        )
-        for stage in recipe.stages
-    )
-    steps = sum(stage.epochs * stage.crops for stage in stages) // recipe.batch
-    warm_up = max(1, min(recipe.warm_up_steps, steps // WARM_UP_PART))
-    return recipe.model_copy(update={"stages": stages, "warm_up_steps": warm_up})

@@ -1,0 +1,46 @@
+"""A recipe, taught and published in one go: for comparisons, where the model itself is not kept."""
+
+import datetime
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from training.bars import Progress
+from training.export import export_onnx
+from training.fit import fit, load_checkpoint
+from training.hardware import Hardware
+from training.publish import ExportRequest, publish
+from training.recipe import Recipe
+from training.sources.samples import Sample, Sets
+
+__all__ = ["teach"]
+
+
+def teach(  # noqa: PLR0913 - one each for what is taught, from what, by what, to where, on what
+    recipe: Recipe,
+    samples: Mapping[str, Sequence[Sample]],
+    base: Path,
+    out: Path,
+    sets: Sets,
+    *,
+    hardware: Hardware | None = None,
+    progress: Progress | None = None,
+    unnamed: Collection[str] = (),
+) -> Path:
+    """Teach in the folder `out`, where an interrupted run goes on, and publish the model in `out/model`; gives that.
+
+    Args:
+        recipe: what is done.
+        samples: by data set, what is learned from.
+        base: the weights it starts from.
+        out: the run's folder.
+        sets: the data sets, for the card and for the thresholds.
+        hardware: what to compute on; by default what is there.
+        progress: called with epochs done and in all.
+        unnamed: data sets that the card does not name.
+    """
+    checkpoint = fit(recipe, samples, base, out, progress, hardware=hardware)
+    machine = load_checkpoint(checkpoint)["machine"]
+    learned = {name: len(some) for name, some in samples.items() if name not in unnamed}
+    made_on = datetime.datetime.fromtimestamp(checkpoint.stat().st_mtime, datetime.UTC).date()
+    publish(ExportRequest(checkpoint, recipe, sets, out / "model", learned, machine, made_on), export_onnx)
+    return out / "model"
