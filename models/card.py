@@ -129,7 +129,8 @@ class ModelCard(_Section):
 
     `architecture` is the network's description as ultralytics names it (`yolo11n`). `gsd_m` is the ground sampling
     distance that pictures from above are read at; `tiles` is there for models that know such pictures. `metrics` is
-    free, but every entry states the `command` that made it. `sha256` is that of the weights beside the card.
+    free, but every entry states the `command` that made it. `limits_ja` says the same as `limits`, in Japanese.
+    `sha256` is that of the weights beside the card.
     """
 
     task: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -144,6 +145,7 @@ class ModelCard(_Section):
     training: list[TrainingSource]
     metrics: dict[str, Any]
     limits: list[str]
+    limits_ja: list[str] = []
     made_on: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
     weights: str = Field(default=WEIGHTS_NAME, pattern=r"^[\w.-]+$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -159,7 +161,13 @@ class ModelCard(_Section):
             raise ValueError("thresholds.count names a class that the model has not")
         if not all(0 <= score <= 1 for score in (*self.thresholds.score.values(), *self.thresholds.count.values())):
             raise ValueError("thresholds must lie between 0 and 1")
+        if self.limits_ja and len(self.limits_ja) != len(self.limits):
+            raise ValueError("limits_ja must say the same as limits, sentence by sentence")
         return self
+
+    def limits_in(self, lang: str) -> list[str]:
+        """What the model cannot do, in `ja` where that is written, else in English."""
+        return self.limits_ja if lang == "ja" and self.limits_ja else self.limits
 
     @property
     def class_names(self) -> list[str]:

@@ -114,6 +114,7 @@ def _card(request: ExportRequest, part: CardPart, digest: str, thresholds: Thres
         training=[_source(request.sets.source(name), n) for name, n in request.trained.items()],
         metrics={},
         limits=list(part.limits),
+        limits_ja=list(part.limits_ja),
         made_on=request.made_on.isoformat(),
         sha256=digest,
     )

@@ -137,6 +137,7 @@ class CardPart(_Section):
     scores: dict[str, float] = Field(default_factory=dict)
     metric: Literal["ap50", "crown_f1"] = "ap50"
     limits: tuple[str, ...] = ()
+    limits_ja: tuple[str, ...] = ()
 
 
 class Recipe(_Section):

@@ -146,7 +146,7 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "Borders were drawn from differences in density, cover, crown diameter and height: they are no boundaries of "
         "ownership or management.",
     ),
-    "limit_card": ("モデルの性能表の記載（原文）", "What the model's card says"),
+    "limit_card": ("モデルの性能表の記載", "What the model's card says"),
     "source": (
         "オルソ画像 {survey}（地上解像度 {gsd} cm）、{date}。座標系：{crs}。モデル：{model}（SHA-256 {sha}）。"
         "Michisora {version}",

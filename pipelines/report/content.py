@@ -151,14 +151,18 @@ class Provenance:
     Attributes:
         model: name of the detector.
         sha256: of its weights; the first twelve digits are printed.
-        limits: what the model's card says it cannot do, one sentence each.
+        limits: by language, what the model's card says it cannot do, one sentence each.
         version: of the command that wrote the report.
     """
 
     model: str
     sha256: str
-    limits: Sequence[str] = ()
+    limits: Mapping[str, Sequence[str]] = field(default_factory=dict)
     version: str = ""
+
+    def limits_in(self, lang: str) -> Sequence[str]:
+        """The card's limits in `lang`; in English where they are not written in it."""
+        return self.limits.get(lang) or self.limits.get("en", ())
 
 
 @dataclass(frozen=True, slots=True)

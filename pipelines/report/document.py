@@ -271,7 +271,7 @@ def _limits(pages: FPDF, content: ReportContent, sections: list[SectionItem], la
     pages.ln(6)
     heading(pages, words.say("limits", lang))
     style(pages, 9.5)
-    for sentence in [*limits_of(content, sections, lang), *content.provenance.limits]:
+    for sentence in [*limits_of(content, sections, lang), *content.provenance.limits_in(lang)]:
         paragraph(pages, 5.2, f"・{sentence}")
     pages.ln(2)
     style(pages, 8.5, SOFT)

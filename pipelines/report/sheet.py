@@ -176,8 +176,8 @@ def _notes_sheet(book: Any, formats: Formats, content: ReportContent, sections: 
     sheet = _sheet(book, formats, content, (words.say("notes_sheet", lang), lang))
     sheet.set_column(0, 0, 110)
     sentences = limits_of(content, sections, lang)
-    if content.provenance.limits:
-        sentences += [f"{words.say('limit_model', lang)}: {sentence}" for sentence in content.provenance.limits]
+    card = content.provenance.limits_in(lang)
+    sentences += [f"{words.say('limit_model', lang)}: {sentence}" for sentence in card]
     for row, sentence in enumerate([*sentences, made_by(content, lang)], start=_HEAD_ROW):
         _write(sheet, (row, 0), sentence, formats["note"])
 

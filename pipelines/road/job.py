@@ -195,7 +195,9 @@ def _reader(source: FrameSource) -> Callable[[str], Picture]:
 
 def provenance_of(card: ModelCard) -> Provenance:
     """What made the results, as reports state it."""
-    return Provenance(card.name, card.sha256, tuple(card.limits), version("michisora"))
+    return Provenance(
+        card.name, card.sha256, {lang: card.limits_in(lang) for lang in ("ja", "en")}, version("michisora")
+    )
 
 
 def _reasons(rejected: pd.DataFrame) -> str:

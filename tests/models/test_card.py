@@ -38,6 +38,7 @@ def test_absent_weights_are_refused(spot_model: Path, tmp_path: Path):
         ("red: 0.5", "red: 1.5", "thresholds"),
         ("made_on:", "made_in: here\nmade_on:", "made_in"),
         ("top: 0.0", "top: 1.0", "band"),
+        ("limits_ja: []", "limits_ja: [一, 二, 三, 四, 五, 六, 七]", "limits_ja"),
     ],
 )
 def test_a_card_that_says_something_impossible_is_refused(spot_model, tmp_path, old, new, field):
@@ -48,6 +49,12 @@ def test_a_card_that_says_something_impossible_is_refused(spot_model, tmp_path, 
         load_card(tmp_path)
 
 
+def test_limits_are_told_in_the_readers_language_where_they_are_written_in_it(spot_model):
+    card = load_card(spot_model).model_copy(update={"limits": ["not by night"], "limits_ja": ["夜間は不可"]})
+    assert card.limits_in("ja") == ["夜間は不可"] and card.limits_in("en") == card.limits_in("de") == ["not by night"]
+    assert card.model_copy(update={"limits_ja": []}).limits_in("ja") == ["not by night"]
+
+
 def test_a_folder_without_a_card_is_refused_with_the_tasks_there_are(tmp_path: Path):
     with pytest.raises(CardError, match="card"):
         model_folder(tmp_path)
@@ -56,4 +63,5 @@ def test_a_folder_without_a_card_is_refused_with_the_tasks_there_are(tmp_path: P
 @pytest.mark.parametrize("task", known_tasks())
 def test_shipped_weights_are_those_of_their_card(task: str):
     folder = model_folder(task)
-    assert verify_weights(load_card(folder), folder).is_file()
+    card = load_card(folder)
+    assert verify_weights(card, folder).is_file() and len(card.limits_ja) == len(card.limits) > 0

@@ -195,7 +195,13 @@ def make_content(camera: Camera, n: int) -> ReportContent:
         crs=PLANE,
         summary=Summary(frames=612, km=line.length / 1000, rejected={"unreadable": 3, "outside_track": 11}),
         provenance=Provenance(
-            "road-s-768", "9f8b" * 16, ("Trained on roads of five countries, none by night.",), "0.1.0"
+            "road-s-768",
+            "9f8b" * 16,
+            {
+                "ja": ["5か国の道路で学習。夜間の画像はない。"],
+                "en": ["Trained on roads of five countries, none by night."],
+            },
+            "0.1.0",
         ),
         photos=PhotoSource(read_frame, boxes, camera),
         roads=roads,

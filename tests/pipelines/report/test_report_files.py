@@ -161,6 +161,21 @@ def test_the_document_is_a4_and_its_words_can_be_searched(
     assert sum(len(page.images) for page in pages) >= 31
 
 
+def test_the_models_limits_are_told_in_the_readers_language(report: tuple[ReportContent, Path]) -> None:
+    content, folder = report
+    page = (folder / "repair_list.html").read_text(encoding="utf-8")
+    book = openpyxl.load_workbook(folder / "repair_list.xlsx")
+    cells = {sheet.title: " ".join(str(cell.value) for row in sheet for cell in row) for sheet in book}
+    for lang, other in (("ja", "en"), ("en", "ja")):
+        (limit,), (foreign,) = content.provenance.limits_in(lang), content.provenance.limits_in(other)
+        assert f'<ul lang="{lang}"><li>{limit}</li></ul>' in page
+        text = "".join(one.extract_text() for one in pypdf.PdfReader(folder / f"repair_list_{lang}.pdf").pages)
+        assert limit in text.replace("\n", "") or limit in text.replace("\n", " ")
+        assert foreign[:8] not in text
+        own = " ".join(text for title, text in cells.items() if f"({lang})" in title)
+        assert limit in own and foreign not in own
+
+
 def test_letters_the_font_lacks_are_marked_not_dropped(
     content_of: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
