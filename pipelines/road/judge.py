@@ -79,7 +79,11 @@ class JudgeParams(BaseModel):
 
 
 def judge(
-    defects: gpd.GeoDataFrame, links: gpd.GeoDataFrame | None = None, params: JudgeParams | None = None
+    defects: gpd.GeoDataFrame,
+    links: gpd.GeoDataFrame | None = None,
+    params: JudgeParams | None = None,
+    *,
+    above: bool = False,
 ) -> gpd.GeoDataFrame:
     """Add level, priority, terms, rank, road name and reasons to a table of defects.
 
@@ -91,6 +95,7 @@ def judge(
         defects: as from `consolidate` or `previous`.
         links: `Roads.links`, for the names, classes and widths of roads.
         params: levels and weights.
+        above: whether they were seen in one picture from above, and not in the frames of a drive.
 
     Returns:
         A new table in order of rank; then what is to be looked at again, and last what is closed or gone. `listed`
@@ -110,7 +115,7 @@ def judge(
     unlisted = np.where(open_, look_again(table, links, knobs), "")
     table["listed"] = open_ & (unlisted == "")
     for language in ("ja", "en"):
-        table[f"reasons_{language}"] = reasons.sentences(table.assign(unlisted=unlisted), terms, language)
+        table[f"reasons_{language}"] = reasons.sentences(table.assign(unlisted=unlisted), terms, language, above=above)
     group = np.where(table["listed"], 0, np.where(open_, 1, 2))
     order = np.lexsort((table["uuid"].to_numpy(str), -table["priority"].to_numpy(np.float64), group))
     table = table.iloc[order].reset_index(drop=True)

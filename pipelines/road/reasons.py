@@ -35,16 +35,23 @@ _UNLISTED = {
 }
 
 
-def sentences(table: pd.DataFrame, terms: Sequence[Mapping[str, float]], language: str) -> list[str]:
+def sentences(
+    table: pd.DataFrame, terms: Sequence[Mapping[str, float]], language: str, *, above: bool = False
+) -> list[str]:
     """For each defect what it is, why it ranks so, and what is not known, one sentence a line.
 
     Args:
         table: judged defects.
         terms: their terms.
         language: `ja` or `en`.
+        above: whether they were seen in one picture from above, and not in the frames of a drive.
     """
     say = _japanese if language == "ja" else _english
-    return ["\n".join(say(row, points)) for row, points in zip(_rows(table), terms, strict=True)]
+    return [
+        # What the last survey alone knows may have been seen from a car.
+        "\n".join(say(row, points, above and row["change"] not in {"gone", "not_seen"}))
+        for row, points in zip(_rows(table), terms, strict=True)
+    ]
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -70,7 +77,7 @@ def _number(row: Mapping[str, Any], name: str) -> float:
     return 0.0 if value is None or pd.isna(value) else float(value)
 
 
-def _english(row: Mapping[str, Any], points: Mapping[str, float]) -> list[str]:
+def _english(row: Mapping[str, Any], points: Mapping[str, float], above: bool) -> list[str]:
     road = ROADS.get(row["road_class"], ("", ""))[1]
     where = f" on {road}" if road else ""
     frames, n_passes = round(_number(row, "n_seen")), round(_number(row, "n_passes"))
@@ -78,7 +85,7 @@ def _english(row: Mapping[str, Any], points: Mapping[str, float]) -> list[str]:
         size = f"{name_en(POTHOLE)} about {_centimetres(row)} cm across"
     else:
         size = f"{name_en(row['class'])}, about {_number(row, 'length_m'):.1f} m by {_number(row, 'width_m'):.1f} m"
-    seen = f"seen in {frames} frame{'s' if frames != 1 else ''}"
+    seen = "seen from above" if above else f"seen in {frames} frame{'s' if frames != 1 else ''}"
     seen += f" on {n_passes} passes" if n_passes > 1 else ""
     lines = [f"{size}{where}, {seen}.", f"{_LEVELS[row['judgement']][1]}."]
     if row["change"] == "worse":
@@ -95,17 +102,19 @@ def _english(row: Mapping[str, Any], points: Mapping[str, float]) -> list[str]:
         lines.append(f"About {_number(row, 'people_per_h'):.0f} people an hour pass here.")
     if (believed := _believed(row)) is not None:
         share, shown, looked = believed
-        lines.append(f"Believed to {share} %: {shown} of {looked} frames that should show it do.")
+        lines.append(
+            f"Believed to {share} %" + ("." if above else f": {shown} of {looked} frames that should show it do.")
+        )
     if row.get("unlisted"):
         lines.append(_UNLISTED[str(row["unlisted"])][1])
-    if frames == 1:
+    if frames == 1 and not above:
         lines.append("Seen once only: look before you load.")
     if row["class"] == POTHOLE:
         lines.append("Depth unknown.")
     return lines
 
 
-def _japanese(row: Mapping[str, Any], points: Mapping[str, float]) -> list[str]:
+def _japanese(row: Mapping[str, Any], points: Mapping[str, float], above: bool) -> list[str]:
     road = ROADS.get(row["road_class"], ("", ""))[0]
     where = f"{road}の" if road else ""
     frames, n_passes = round(_number(row, "n_seen")), round(_number(row, "n_passes"))
@@ -116,6 +125,7 @@ def _japanese(row: Mapping[str, Any], points: Mapping[str, float]) -> list[str]:
             f"{name_ja(row['class'])}（長さ 約{_number(row, 'length_m'):.1f} m、幅 約{_number(row, 'width_m'):.1f} m）"
         )
     seen = (f"{n_passes} 回の走行、" if n_passes > 1 else "") + f"{frames} 枚の画像で確認"
+    seen = "上空からの画像で確認" if above else seen
     lines = [f"{where}{size}。{seen}。", f"{_LEVELS[row['judgement']][0]}。"]
     if row["change"] == "worse":
         lines.append(f"前回調査から約{100 * _number(row, 'growth_m'):.0f} cm 拡大。")
@@ -131,10 +141,12 @@ def _japanese(row: Mapping[str, Any], points: Mapping[str, float]) -> list[str]:
         lines.append(f"通行者 約{_number(row, 'people_per_h'):.0f} 人/時。")
     if (believed := _believed(row)) is not None:
         share, shown, looked = believed
-        lines.append(f"確からしさ {share} %：写るはずの画像 {looked} 枚のうち {shown} 枚で検出。")
+        lines.append(
+            f"確からしさ {share} %" + ("。" if above else f"：写るはずの画像 {looked} 枚のうち {shown} 枚で検出。")
+        )
     if row.get("unlisted"):
         lines.append(_UNLISTED[str(row["unlisted"])][0])
-    if frames == 1:
+    if frames == 1 and not above:
         lines.append("1 枚のみで確認：現地確認を。")
     if row["class"] == POTHOLE:
         lines.append("深さは不明。")

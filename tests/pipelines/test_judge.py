@@ -173,6 +173,17 @@ def test_the_reasons_say_why_in_both_languages(row, ja, en):
     assert en in table["reasons_en"][0]
 
 
+def test_from_above_no_frames_are_counted():
+    seen, gone = ({"n_seen": 1, "n_looked": 1, "confidence": 0.7, "change": change} for change in ("new", "gone"))
+    table = judge(defects(seen, gone), links(), above=True)
+    now, then = (table[table["change"] == change].iloc[0] for change in ("new", "gone"))
+    assert "seen from above" in now["reasons_en"] and "Believed to 70 %.\n" in now["reasons_en"]
+    assert "上空からの画像で確認" in now["reasons_ja"] and "確からしさ 70 %。" in now["reasons_ja"]
+    for text in (now["reasons_en"], now["reasons_ja"]):
+        assert "frame" not in text and "once" not in text and "枚" not in text
+    assert "seen in 1 frame" in then["reasons_en"] and "1 枚の画像で確認" in then["reasons_ja"]
+
+
 def wide(width_m: float, source: str = "given") -> gpd.GeoDataFrame:
     return links().assign(width_m=width_m, width_source=source)
 

@@ -184,7 +184,7 @@ def _assessed(ready: _Ready, seen: Scanned, job: Job) -> Results:
     defects, observations["defect"] = cracks_of(observations, sheet, ready.date, rule, watch)
     roads = None if sheet.streets is None else sheet.streets.roads
     compared = compare(defects, ready.previous, ground, ready.date, params.previous)
-    judged = judge(compared, None if roads is None else roads.links, params.judge)
+    judged = judge(compared, None if roads is None else roads.links, params.judge, above=True)
     if roads is None:
         sections = rate_squares(observations, judged, ground, params.sections)
     else:
