@@ -26,6 +26,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--chm", type=_PATH, help="Canopy height model: one band, metres above ground.")
 @click.option("--stands", type=_PATH, help="Forest register: polygons whose ids are kept. Else stands are delineated.")
 @click.option("--previous", type=_PATH, help="The forest.gpkg of an earlier flight, to see what was lost since.")
+@click.option("--types", type=_PATH, help="Crowns named conifer or broadleaf on this orthophoto, to tell all by.")
 @click.option("--crs", help="EPSG code of an orthophoto that states none.")
 @click.option("--resolution", type=float, help="Metres per pixel of an orthophoto that has no place.")
 @click.option("--date", type=click.DateTime(["%Y-%m-%d"]), help="Day of the flight, where the file does not say it.")
@@ -40,6 +41,7 @@ def forest(  # noqa: PLR0913, PLR0917 - one argument per option
     chm: Path | None,
     stands: Path | None,
     previous: Path | None,
+    types: Path | None,
     crs: str | None,
     resolution: float | None,
     date: dt.datetime | None,
@@ -52,7 +54,7 @@ def forest(  # noqa: PLR0913, PLR0917 - one argument per option
     """Make a stand map from an orthophoto (a GeoTIFF, or what else GDAL reads)."""
     knobs = ForestParams.read(params)
     day = None if date is None else date.date().isoformat()
-    given = ForestInput(ortho, chm, stands, previous, Stated(crs, resolution), day)
+    given = ForestInput(ortho, chm, stands, previous, types, Stated(crs, resolution), day)
     with open_detector(model, backend) as detector, progress_bar("looking", "tile") as looking:
         results, published = run_forest(given, ForestJob(out, detector, knobs, workers, looking, say, LANGUAGES[lang]))
     for line in results.lines():

@@ -30,6 +30,7 @@ from pipelines.forest.register import Register, read_register
 from pipelines.forest.results import Results
 from pipelines.forest.shapes import extent_of
 from pipelines.forest.stands import COLUMNS, count_error, stand_table
+from pipelines.forest.tree_types import NamedCrowns, looks_of, read_named, tell_types
 from pipelines.forest.words import LANGUAGES
 from pipelines.journal import Journal, sole_writer
 from pipelines.orthophoto import Scan, Scanned, ortho_key, plan_scan, scan, scan_lines
@@ -53,6 +54,7 @@ class ForestInput:
         chm: canopy height model, metres above ground.
         stands: the register's polygons; without them stands are told apart by their crowns.
         previous: the `forest.gpkg` of an earlier flight, to see what changed.
+        types: crowns of this flight that people named conifer or broadleaf, to tell the others' types by.
         stated: CRS and resolution of an orthophoto that lacks them.
         date: YYYY-MM-DD of the flight, where the file does not say it.
     """
@@ -61,6 +63,7 @@ class ForestInput:
     chm: Path | None = None
     stands: Path | None = None
     previous: Path | None = None
+    types: Path | None = None
     stated: Stated = field(default_factory=Stated)
     date: str | None = None
 
@@ -97,6 +100,7 @@ class _Ready:
     heights: HeightModel | None
     register: Register | None
     previous: Previous | None
+    named: NamedCrowns | None
 
 
 def run_forest(given: ForestInput, job: ForestJob) -> tuple[Results, Published]:
@@ -129,6 +133,7 @@ def _opened(given: ForestInput, job: ForestJob, work: Path) -> _Ready:
     heights = None if given.chm is None else open_heights(given.chm, ortho.plane, plane_bounds(plan.grid))
     register = None if given.stands is None else read_register(given.stands, ortho.plane, frozenset(COLUMNS))
     previous = None if given.previous is None else read_previous(given.previous, ortho.plane, plane_bounds(plan.grid))
+    named = None if given.types is None else read_named(given.types, ortho.plane)
     theirs = [line for one in (register, previous) if one is not None for line in one.lines]
     for line in (*ortho.lines, *scan_lines(plan), *theirs):
         job.tell(line)
@@ -136,7 +141,7 @@ def _opened(given: ForestInput, job: ForestJob, work: Path) -> _Ready:
         tops = heights.pixel_m <= job.params.canopy.tops_pixel_m
         job.tell(f"heights of {heights.pixel_m:g} m a pixel" + ("" if tops else ": too coarse to find tree tops in"))
     tiled = tiled_copy(ortho, work / "cache", job.tell)
-    return _Ready(tiled, plan_scan(tiled, job.detector.card, job.params.orthophoto), heights, register, previous)
+    return _Ready(tiled, plan_scan(tiled, job.detector.card, job.params.orthophoto), heights, register, previous, named)
 
 
 def _assessed(given: ForestInput, ready: _Ready, seen: Scanned, job: ForestJob) -> Results:
@@ -146,6 +151,10 @@ def _assessed(given: ForestInput, ready: _Ready, seen: Scanned, job: ForestJob) 
         crowns = with_heights(crowns, ready.heights, params.canopy)
     ground = ground_of(grid, seen.cells, crowns[crowns["counted"]])
     crowns = _on_ground(crowns, ground)
+    types = None
+    if ready.named is not None:
+        types = tell_types(crowns, looks_of(crowns, grid), ready.named, params.types)
+        crowns = crowns.assign(type=types.type, type_probability=types.probability)
     error = count_error(card, params.stands)
     if ready.register is None:
         stands = delineate(ground, crowns, params.stands).assign(origin="delineated")
@@ -167,6 +176,7 @@ def _assessed(given: ForestInput, ready: _Ready, seen: Scanned, job: ForestJob) 
         ground=ground,
         error=error,
         n_full=seen.n_full,
+        types=types,
     )
     return results if ready.previous is None else _with_change(results, ready.previous, params)
 

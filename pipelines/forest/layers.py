@@ -34,6 +34,12 @@ _SEEN_COLOURS: Final = {"image": OKABE_ITO["yellow"], "both": OKABE_ITO["orange"
 GAP_KIND: Final = (Choice("gap", "ギャップ", "Gap"), Choice("open", "開放地", "Open land"))
 STAND_KIND: Final = (Choice("forest", "森林", "Forest"), Choice("open", "無立木地", "Open land"))
 CHANGE_KIND: Final = (Choice("canopy_loss", "樹冠消失", "Canopy loss"),)
+TREE_TYPE: Final = (
+    Choice("conifer", "針葉樹", "Conifer"),
+    Choice("broadleaf", "広葉樹", "Broadleaf"),
+    Choice("unknown", "不明", "Unknown"),
+)
+_TYPE_COLOURS: Final = {"conifer": OKABE_ITO["green"], "broadleaf": OKABE_ITO["yellow"], "unknown": OKABE_ITO["grey"]}
 ORIGIN: Final = (Choice("register", "森林簿", "Register"), Choice("delineated", "自動区画", "Delineated"))
 
 # Cividis (Nuñez, Anderton and Renslow 2018), six steps: even for any colour vision, and darker where there is more.
@@ -62,6 +68,11 @@ ALIASES: Final[Mapping[str, tuple[str, str]]] = {
     "crown_diameter_qm_m": ("二乗平均樹冠直径 m", "Quadratic mean crown diameter, m"),
     "area_m2": ("面積 m²", "Area, m²"),
     "seen_by": ("確認した資料", "Seen by"),
+    "type": ("針広区分", "Type"),
+    "type_probability": ("針広区分の確率", "Type, probability"),
+    "conifer_pct": ("針葉樹率 %", "Conifers, % of crown area"),
+    "broadleaf_pct": ("広葉樹率 %", "Broadleaves, % of crown area"),
+    "type_unknown_pct": ("針広不明率 %", "Type unknown, % of crown area"),
     "counted": ("本数に算入", "Counted"),
     "top_x_m": ("樹頂 X m", "Top, x, m"),
     "top_y_m": ("樹頂 Y m", "Top, y, m"),
@@ -113,6 +124,7 @@ ALIASES: Final[Mapping[str, tuple[str, str]]] = {
     "reason": ("理由", "Reason"),
     "detail": ("詳細", "Detail"),
 }
+_SHARES: Final = ("conifer_pct", "broadleaf_pct", "type_unknown_pct")
 _CHANGED: Final = ("cover_change_pct", "n_before", "lost", "lost_limit", "gained", "gained_chance")
 _CROWN_ALIASES: Final = {"crown_diameter_m": ("樹冠直径 m", "Crown diameter, m"), "height_m": ("樹高 m", "Height, m")}
 
@@ -136,7 +148,7 @@ def _style(name: str, frame: gpd.GeoDataFrame, kept: tuple[str, ...]) -> Style:
         return _ramp("stems_ha", frame, Form(editable=(), tip=_known(tip, frame)), _MESH)
     if name == "stands":
         density = ("stem_density_ha", "stem_density_low_ha", "stem_density_high_ha")
-        own = ("area_ha", "n_crowns", *density, "crown_cover_pct", "crown_diameter_m", "height_m", "gap_pct")
+        own = ("area_ha", "n_crowns", *density, "crown_cover_pct", "crown_diameter_m", "height_m", *_SHARES, "gap_pct")
         rows = (*own, "previous_stand", *_CHANGED, "loss_ha", *kept)
         form = Form(
             choices={"kind": STAND_KIND, "origin": ORIGIN},
@@ -145,7 +157,7 @@ def _style(name: str, frame: gpd.GeoDataFrame, kept: tuple[str, ...]) -> Style:
             tip=_known(MapTip("stand", rows), frame),
         )
         return _ramp("stem_density_ha", frame, form, _STAND)
-    return _PLAIN[name]
+    return _BY_TYPE if name == "crowns" and "type" in frame else _PLAIN[name]
 
 
 def _known(tip: MapTip, frame: gpd.GeoDataFrame) -> MapTip:
@@ -218,3 +230,15 @@ _PLAIN: Final[Mapping[str, Style]] = {
         Form(editable=(), tip=MapTip("item", ("reason", "detail"))),
     ),
 }
+
+_BY_TYPE: Final = Categorized(
+    "polygon",
+    "type",
+    tuple(Category(one, Symbol(_TYPE_COLOURS[one.value], "no", outline=_TYPE_COLOURS[one.value])) for one in TREE_TYPE),
+    form=Form(
+        choices={"type": TREE_TYPE, "seen_by": SEEN_BY},
+        editable=(),
+        tip=MapTip("type", ("type_probability", "score", "crown_diameter_m", "area_m2", "seen_by", "counted")),
+    ),
+)
+"""Crowns whose types were told."""

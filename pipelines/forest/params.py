@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.orthophoto import OrthoParams
 from pipelines.params import read_knobs
 
-__all__ = ["CanopyParams", "ChangeParams", "ForestParams", "GapParams", "MeshParams", "StandParams"]
+__all__ = ["CanopyParams", "ChangeParams", "ForestParams", "GapParams", "MeshParams", "StandParams", "TypeParams"]
 
 
 class _Section(BaseModel):
@@ -113,6 +113,20 @@ class ChangeParams(_Section):
     fallen_share: float = Field(0.5, gt=0, lt=1)
 
 
+class TypeParams(_Section):
+    """How sure types of trees must be (`--types`).
+
+    Attributes:
+        least_named: so many crowns of each type must be named.
+        probability: a crown is of a type from this probability on.
+        least_right: so many of the named crowns, left out in turns, must be told right; else no type is stated.
+    """
+
+    least_named: int = Field(10, ge=5)
+    probability: float = Field(0.8, gt=0.5, lt=1)
+    least_right: float = Field(0.75, gt=0.5, le=1)
+
+
 class ForestParams(_Section):
     """The knobs of the forest job, one field a step."""
 
@@ -122,6 +136,7 @@ class ForestParams(_Section):
     stands: StandParams = Field(default_factory=StandParams)
     gaps: GapParams = Field(default_factory=GapParams)
     change: ChangeParams = Field(default_factory=ChangeParams)
+    types: TypeParams = Field(default_factory=TypeParams)
 
     @classmethod
     def read(cls, path: Path | None) -> Self:

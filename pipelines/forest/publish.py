@@ -35,9 +35,18 @@ BUNDLE_NAME = "forest.zip"
 _UNDATED = dt.date(1970, 1, 1)
 _DECIMALS = {
     **{"score": 3, "crown_diameter_m": 2, "crown_diameter_qm_m": 2, "area_ha": 4, "gsd_m": 4, "area_m2": 2},
-    **{"confidence": 2, "lost_share": 2, "lost_chance": 1, "lost_limit": 1, "gained_chance": 1, "loss_ha": 4},
+    **{
+        "type_probability": 2,
+        "confidence": 2,
+        "lost_share": 2,
+        "lost_chance": 1,
+        "lost_limit": 1,
+        "gained_chance": 1,
+        "loss_ha": 4,
+    },
 }
 _CROWN_COLUMNS = ["uuid", "class", "score", "crown_diameter_m", "area_m2", "height_m", "height_from", "n_tops"]
+_TYPE_COLUMNS = ["type", "type_probability"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +113,15 @@ def layers(results: Results) -> list[Layer]:
     stands = results.stands.assign(survey_date=_dates(date, len(results.stands)), model_sha256=results.card.sha256)
     extent = results.extent.assign(survey_date=_dates(date, len(results.extent)))
     crowns = results.crowns
-    known = [column for column in _CROWN_COLUMNS if column in crowns]
+    known = [column for column in (*_CROWN_COLUMNS, *_TYPE_COLUMNS) if column in crowns]
     tail = ["seen_by", "counted", "top_x_m", "top_y_m"]
-    top_columns = ["uuid", "score", "crown_diameter_m", *(["height_m"] if "height_m" in crowns else []), "seen_by"]
+    top_columns = [
+        "uuid",
+        "score",
+        "crown_diameter_m",
+        *(one for one in ("height_m", "type") if one in crowns),
+        "seen_by",
+    ]
     counted = crowns[crowns["counted"]]
     tops = gpd.GeoDataFrame(
         counted[top_columns], geometry=_points(counted[["top_x_m", "top_y_m"]].to_numpy(np.float64)), crs=crowns.crs

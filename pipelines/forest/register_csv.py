@@ -35,6 +35,8 @@ COLUMNS: Final[Sequence[tuple[str, str, str, int]]] = (
     ("height_m", "樹高(m)", "Height, mean (m)", 1),
     ("height_p95_m", "上層樹高_95%(m)", "Height, 95th percentile (m)", 1),
     ("height_max_m", "最大樹高(m)", "Height, highest (m)", 1),
+    ("conifer_pct", "針葉樹率(%)", "Conifers (% of crown area)", 0),
+    ("broadleaf_pct", "広葉樹率(%)", "Broadleaves (% of crown area)", 0),
     ("gap_pct", "ギャップ率(%)", "Share of openings (%)", 1),
     ("loss_ha", "樹冠消失面積(ha)", "Canopy loss (ha)", 4),
 )

@@ -9,6 +9,7 @@ from models.card import ModelCard
 from pipelines.forest.change import Change
 from pipelines.forest.ground import Ground
 from pipelines.forest.stands import CountError
+from pipelines.forest.tree_types import TypesTold
 
 __all__ = ["Results"]
 
@@ -31,6 +32,7 @@ class Results:
         ground: cells of what was photographed and covered.
         error: of counts.
         n_full: tiles that showed as many boxes as the model keeps of a picture.
+        types: how types of trees were told, where people named some; then `crowns` has `type`, `stands` their shares.
         change: since an earlier flight, where there is one; then `mesh` and `stands` hold what changed in each.
     """
 
@@ -47,6 +49,7 @@ class Results:
     ground: Ground
     error: CountError
     n_full: int
+    types: TypesTold | None = None
     change: Change | None = None
 
     @property
@@ -74,6 +77,8 @@ class Results:
         n_gaps = int((self.gaps["kind"] == "gap").sum())
         yield f"{len(self.stands):,} stands, {len(self.mesh):,} meshes of 20 m, {n_gaps:,} canopy gaps"
         yield f"counts of a stand: chance and ±{100 * self.error.sd:.0f} % (sd; {self.error.source})"
+        if self.types is not None:
+            yield self.types.line()
         if self.change is not None:
             yield from self.change.lines()
         if len(self.rejected):

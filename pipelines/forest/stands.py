@@ -13,6 +13,7 @@ from rasterio.features import rasterize
 from models.card import ModelCard
 from pipelines.forest.ground import Ground
 from pipelines.forest.params import StandParams
+from pipelines.forest.tree_types import TYPES, UNKNOWN
 
 __all__ = ["COLUMNS", "CountError", "count_error", "interval", "stand_table"]
 
@@ -39,6 +40,9 @@ COLUMNS: Final = (
     "height_p50_m",
     "height_p95_m",
     "height_max_m",
+    "conifer_pct",
+    "broadleaf_pct",
+    "type_unknown_pct",
     "gap_pct",
     "survey_date",
     "model_sha256",
@@ -81,7 +85,7 @@ def stand_table(
     Args:
         stands: `stand`, perhaps the register's own columns, polygons; they may overlap.
         ground: what was photographed and covered.
-        crowns: with `counted`, and `height_m` where heights are known.
+        crowns: with `counted`, and `height_m` and `type` where they are known.
         gap_labels: int32 (rows, columns) of `ground`, above 0 in an opening.
         error: of counts.
 
@@ -123,6 +127,8 @@ def _sizes(crowns: gpd.GeoDataFrame) -> dict[str, Any]:
     sizes: dict[str, Any] = {"n_crowns": len(crowns)}
     if len(crowns):
         sizes |= {"crown_diameter_m": diameter.mean(), "crown_diameter_qm_m": math.sqrt((diameter**2).mean())}
+    if "type" in crowns:
+        sizes |= _type_shares(crowns)
     if "height_m" not in crowns:
         return sizes
     heights = crowns["height_m"].dropna().to_numpy(np.float64)
@@ -131,6 +137,14 @@ def _sizes(crowns: gpd.GeoDataFrame) -> dict[str, Any]:
         return {**sizes, **dict.fromkeys(names, np.nan)}
     p50, p95 = np.percentile(heights, [50, 95])
     return {**sizes, **dict(zip(names, (heights.mean(), p50, p95, heights.max()), strict=True))}
+
+
+def _type_shares(crowns: gpd.GeoDataFrame) -> dict[str, float]:
+    """Parts of the crowns' area by type, %; nan without crowns."""
+    area = crowns["area_m2"].to_numpy(np.float64)
+    shares = {name: 100 * area[(crowns["type"] == name).to_numpy()].sum() for name in (*TYPES, UNKNOWN)}
+    names = dict(zip((*TYPES, UNKNOWN), ("conifer_pct", "broadleaf_pct", "type_unknown_pct"), strict=True))
+    return {names[name]: share / area.sum() if len(area) else math.nan for name, share in shares.items()}
 
 
 def _figures(row: dict[str, Any], error: CountError) -> dict[str, Any]:
