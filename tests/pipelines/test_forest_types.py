@@ -130,7 +130,7 @@ def test_names_are_read_in_both_languages_and_any_crs(tmp_path):
     path = tmp_path / "named.geojson"
     frame = gpd.GeoDataFrame(
         {"針広区分": ["針葉樹", "広葉樹", "?"]},
-        geometry=shapely.points(np.array([[0, 0], [9, 9], [5, 5]]) + (EAST, NORTH)),
+        geometry=shapely.points([(EAST + d, NORTH + d) for d in (0, 9, 5)]),
         crs=PLANE,
     )
     frame.to_crs(4326).to_file(path, driver="GeoJSON")
