@@ -1,5 +1,6 @@
 """The stand map opened in a real QGIS from an unpacked and renamed folder, and printed."""
 
+import datetime as dt
 import json
 import subprocess
 import unicodedata
@@ -11,8 +12,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pypdf
 import pytest
-from PIL import Image
+from flying_twice import NORTH, WEST, Flight, flown_twice, patches, seen_by, wood
+from PIL import Image, ImageColor
 from stand_maps import StandMap
+
+from geo.geopackage import write_geopackage
+from geo.styles import OKABE_ITO
+from pipelines.forest.change import Change
+from pipelines.forest.layers import forest_layer
 
 pytestmark = pytest.mark.qgis
 
@@ -21,6 +28,7 @@ PROBE = Path(__file__).parent.parent / "qgis" / "project_probe.py"
 # The system's Python must not see this one's packages.
 CLEAN = {"PATH": "/usr/bin:/bin", "QT_QPA_PLATFORM": "offscreen", "LANG": "C.UTF-8", "XDG_RUNTIME_DIR": "/tmp"}
 LAYERS = ("tops", "crowns", "stands", "gaps", "mesh20m", "rejected", "survey_extent")
+VIEW = [WEST, NORTH - 200, WEST + 240, NORTH]
 JA, EN = "A3横 日本語", "A3 landscape, English"
 
 
@@ -182,3 +190,59 @@ def _pixels(page: Image.Image, box: list[float]) -> tuple[int, int, int, int]:
 
 def _share(part: np.ndarray, colour: tuple[int, int, int], off: int) -> float:
     return float((np.abs(part - colour).max(axis=-1) <= off).mean())
+
+
+@pytest.fixture(scope="module")
+def after_damage(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, Image.Image, Change]:
+    """Crowns with their types and what was lost since an earlier flight, as QGIS opens and draws them."""
+    if not _has_qgis():
+        pytest.skip("QGIS with its Python bindings is not installed (make qgis-test installs it)")
+    trees = wood(600)
+    damage = patches(trees.wide_m, trees.high_m, [0.25])
+    gone, flight = trees.within(damage), Flight(0.8, seed=1)
+    change = flown_twice(trees, gone, Flight(0.8), flight)
+    second = seen_by(trees.without(gone), flight)
+    types = np.resize(np.array(["conifer", "broadleaf", "unknown"], object), len(second))
+    crowns = second.assign(type=types, type_probability=0.9)
+    folder = tmp_path_factory.mktemp("changes")
+    tables = [forest_layer("changes", change.areas), forest_layer("crowns", crowns)]
+    write_geopackage(folder / "forest.gpkg", tables, dt.date(2026, 5, 1))
+    picture = {"path": folder / "map.png", "width": 1200, "height": 1000, "extent": VIEW}
+    request = {"geopackage": folder / "forest.gpkg", "layers": ["changes", "crowns"], "tip": ["changes", 1]}
+    asked, answer = folder / "request.json", folder / "answer.json"
+    asked.write_text(json.dumps({**request, "picture": picture}, default=str), encoding="utf-8")
+    command = [PYTHON, str(PROBE.with_name("probe.py")), str(asked), str(answer)]
+    run = subprocess.run(command, env={**CLEAN, "HOME": str(folder)}, capture_output=True, check=False, timeout=300)
+    assert answer.exists(), run.stderr.decode(errors="replace")
+    return json.loads(answer.read_text(encoding="utf-8")), Image.open(folder / "map.png").convert("RGB"), change
+
+
+def test_what_was_lost_is_drawn_where_it_was_and_says_how_sure_it_is(after_damage) -> None:
+    told, page, change = after_damage
+    layer = told["layers"]["changes"]
+    assert layer["valid"] and layer["crs"] == "EPSG:6677" and layer["features"] == len(change.areas) >= 1
+    assert [one["label"] for one in layer["legend"]] == ["樹冠消失 Canopy loss"]
+    assert layer["fields"]["confidence"]["alias"] == "確からしさ (Confidence)" and layer["labels"] == "change"
+    assert "確からしさ (Confidence)" in told["tip"]
+    drawn = np.asarray(page, np.int32)
+    purple = np.abs(drawn - (204, 121, 167)).max(axis=-1) <= 12
+    columns, rows = np.flatnonzero(purple.any(axis=0)), np.flatnonzero(purple.any(axis=1))
+    metre = page.width / (VIEW[2] - VIEW[0])
+    seen = [
+        VIEW[0] + columns[0] / metre,
+        VIEW[3] - rows[-1] / metre,
+        VIEW[0] + columns[-1] / metre,
+        VIEW[3] - rows[0] / metre,
+    ]
+    np.testing.assert_allclose(seen, change.areas.total_bounds, atol=1)
+
+
+def test_crowns_have_the_colour_of_their_type(after_damage) -> None:
+    told, page, _ = after_damage
+    layer = told["layers"]["crowns"]
+    assert layer["column"] == "type"
+    assert [one["value"] for one in layer["legend"]] == ["conifer", "broadleaf", "unknown"]
+    assert [label for label, _ in layer["fields"]["type"]["choices"]] == [one["label"] for one in layer["legend"]]
+    drawn = np.asarray(page, np.int32)
+    for name in ("green", "yellow", "grey"):
+        assert _share(drawn, ImageColor.getrgb(OKABE_ITO[name]), 12) > 0.003, name
