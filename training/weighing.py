@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
@@ -113,7 +114,7 @@ def _looking(
         for at, (called, change) in enumerate(others.items()):
             other = folder / f"{number}-{at}"
             other.mkdir()
-            (other / card.weights).symlink_to(weights.resolve())
+            copyfile(weights, other / card.weights)
             write_card(card.model_copy(update=dict(change)), other)
             yield called, other
 
