@@ -126,6 +126,7 @@ def test_a_proof_at_its_smallest(tmp_path):
     command = ["prove", "spots", *paths, "--held", "2", "--more", "1", "--crops", "2", "--device", "cpu"]
     result = CliRunner().invoke(reviews, command, catch_exceptions=False)
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert set(report["ap50"]) == {"before", "with", "without"} and set(report["ap50"]["with"]) == {"D40"}
     assert report["held"] == {"spots": 2} and report["corrections"]["whole_pictures"] == 2
     assert report["corrections"]["boxes"] == {"D40": 2} and report["gain"]["pictures"] == 7
     assert "gain, before → with corrections: ap50" in result.output and "missed objects added" in result.output
