@@ -99,4 +99,6 @@ def _digest(samples: Sequence[Sample]) -> str:
     for one in samples:
         digest.update(f"{one.picture.name} {one.picture.stat().st_size}".encode())
         digest.update(one.class_id.tobytes() + one.xyxy.tobytes() + one.labelled.tobytes())
+        # Nothing where there are none, so that runs begun before these counted go on.
+        digest.update(one.ignored.tobytes())
     return digest.hexdigest()

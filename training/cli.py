@@ -16,7 +16,7 @@ from training.evaluate import as_text, figures_of, judge_all
 from training.extra import needing_train_extra
 from training.hardware import Hardware
 from training.judge import Judged, against, rounded
-from training.options import FILE, FOLDER, IfChanged, Job, with_hardware, with_job
+from training.options import FILE, FOLDER, IfChanged, Job, with_hardware, with_if_changed, with_job
 from training.plots import write_plots
 from training.prepare import look_over, unshown
 from training.prepared import chosen, write_prepared
@@ -94,13 +94,7 @@ def fetch(name: tuple[str, ...], max_gib: float, job: Job) -> None:
 @click.option("--base", type=FILE, default=None, help="Plain state dict to start from; by default base.ARCHITECTURE.")
 @click.option("--out", type=FOLDER, required=True, help="The run's folder; an interrupted run in it goes on.")
 @click.option("--architecture", default=None, help="Another network than the recipe's: yolo11n, yolo26n.")
-@click.option(
-    "--if-changed",
-    type=click.Choice(get_args(IfChanged)),
-    default="refuse",
-    show_default=True,
-    help="What to do with a run in --out of another recipe, other pictures or another base.",
-)
+@with_if_changed
 @with_hardware
 @with_job
 def train(
@@ -126,10 +120,7 @@ def train(
     recipe = job.recipe(task)
     if architecture is not None:
         recipe = recipe.model_copy(update={"architecture": architecture})
-    weights = base or job.params.base_of(recipe)
-    if not weights.is_file():
-        remedy = f"Run `michisora fetch {recipe.architecture}`, or name another file with --base."
-        raise RunError("the base weights are absent", where=weights, remedy=remedy)
+    weights = job.base(recipe, base)
     samples = job.samples(recipe)
     former = settle(out, recipe, begun_with(samples, weights), if_changed)
     if former is not None:

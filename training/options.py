@@ -8,14 +8,14 @@ from typing import Any, Literal, get_args
 
 import click
 
-from training.errors import RecipeError
+from training.errors import RecipeError, RunError
 from training.hardware import Hardware, PrecisionWish
 from training.params import PARAMS, TrainingParams, read_params
 from training.recipe import CardPart, Recipe, read_recipe
 from training.sources.catalogue import read_catalogue, read_mirror
 from training.sources.samples import Sample, Sets
 
-__all__ = ["FILE", "FOLDER", "IfChanged", "Job", "job_of", "with_hardware", "with_job"]
+__all__ = ["FILE", "FOLDER", "IfChanged", "Job", "job_of", "with_hardware", "with_if_changed", "with_job"]
 
 IfChanged = Literal["refuse", "anew"]
 """What to do with a run that was begun otherwise than it would be now."""
@@ -41,6 +41,21 @@ class Job:
         shares = {name: share for stage in recipe.stages for name, share in stage.sources.items()}
         return {name: self.sets.samples(name, share.split, recipe.classes) for name, share in shares.items()}
 
+    def base(self, recipe: Recipe, given: Path | None = None) -> Path:
+        """The weights that a recipe's network starts from: those given, else as the parameters say.
+
+        Raises:
+            RecipeError: when none are named.
+            RunError: when there is no such file.
+        """
+        path = given or self.params.base_of(recipe)
+        if not path.is_file():
+            remedy = (
+                f"Run `michisora fetch {recipe.architecture}`, or name another file: --base, or base in the parameters."
+            )
+            raise RunError("the base weights are absent", where=path, remedy=remedy)
+        return path
+
     def card(self, task: str) -> CardPart:
         """What the task's recipe says for the model's card.
 
@@ -64,6 +79,15 @@ def with_hardware(verb: Callable[..., None]) -> Callable[..., None]:
         verb(hardware=Hardware(device, precision, processes), **others)
 
     return with_one_argument
+
+
+with_if_changed = click.option(
+    "--if-changed",
+    type=click.Choice(get_args(IfChanged)),
+    default="refuse",
+    show_default=True,
+    help="What to do with a run in --out of another recipe, other pictures or another base.",
+)
 
 
 def with_job(verb: Callable[..., None]) -> Callable[..., None]:

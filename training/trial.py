@@ -19,6 +19,8 @@ Cap = Callable[[Recipe], Recipe]
 
 def capped(recipe: Recipe, epochs: int | None = None, crops: int | None = None, side_px: int | None = None) -> Recipe:
     """The recipe with at most so many epochs a stage, crops an epoch and pixels a side; None: as it is."""
+    if epochs is crops is side_px is None:
+        return recipe
     stages = tuple(
         stage.model_copy(
             update={

@@ -17,7 +17,7 @@ from training.cost import Terms, as_table, as_values
 from training.cost import weigh as weigh_models
 from training.extra import needing_train_extra
 from training.hardware import Hardware
-from training.options import FILE, FOLDER, Job, with_hardware, with_job
+from training.options import FILE, FOLDER, IfChanged, Job, with_hardware, with_if_changed, with_job
 from training.trial import Cap, with_caps
 
 __all__ = ["sweep", "weigh"]
@@ -66,10 +66,19 @@ def weigh(  # noqa: PLR0913, PLR0917 - one option each
 @click.argument("task")
 @click.option("--out", type=FOLDER, required=True, help="Folder for runs and models; an interrupted sweep goes on.")
 @click.option("--architecture", multiple=True, default=("yolo11n", "yolo26n"), show_default=True)
+@with_if_changed
 @with_caps
 @with_hardware
 @with_job
-def sweep(task: str, out: Path, architecture: tuple[str, ...], cap: Cap, hardware: Hardware, job: Job) -> None:
+def sweep(
+    task: str,
+    out: Path,
+    architecture: tuple[str, ...],
+    if_changed: IfChanged,
+    cap: Cap,
+    hardware: Hardware,
+    job: Job,
+) -> None:
     """Teach TASK by its recipe with each architecture, as much as the caps leave, and weigh what comes out.
 
     The architectures see the same crops in the same order. OUT/costs.json has the figures, OUT/ARCHITECTURE/model each
@@ -79,18 +88,21 @@ def sweep(task: str, out: Path, architecture: tuple[str, ...], cap: Cap, hardwar
         from training.begun import begun_with, settle  # noqa: PLC0415
         from training.teach import teach  # noqa: PLC0415
 
-    recipe = cap(job.recipe(task))
+    recipe, part = cap(job.recipe(task)), job.card(task)
+    recipes = {name: recipe.model_copy(update={"architecture": name}) for name in architecture}
+    bases = {name: job.base(other) for name, other in recipes.items()}
     samples = job.samples(recipe)
+    for name, other in recipes.items():
+        settle(out / name, other, begun_with(samples, bases[name]), if_changed)
     models = {}
-    for name in architecture:
-        other = recipe.model_copy(update={"architecture": name})
-        base = job.params.base_of(other)
-        settle(out / name, other, begun_with(samples, base), "refuse")
+    for name, other in recipes.items():
         click.echo(f"{name}: {sum(stage.epochs for stage in other.stages)} epochs", err=True)
         with bar("epochs") as progress:
-            models[name] = teach(other, samples, base, out / name, job.sets, hardware=hardware, progress=progress)
+            models[name] = teach(
+                other, samples, bases[name], out / name, job.sets, hardware=hardware, progress=progress
+            )
     with bar("") as progress:
-        costs = weigh_models(models, job.card(task), job.sets, Terms(), progress)
+        costs = weigh_models(models, part, job.sets, Terms(), progress)
     click.echo(as_table(costs))
     _write(out / "costs.json", as_values(costs))
 
@@ -104,9 +116,16 @@ def _looking(
         yield name, given
         card = load_card(given)
         weights = verify_weights(card, given)
+        if (sides and card.tiles is not None) or (gsds and card.tiles is None):
+            kind, size = ("from above", "--gsd") if card.tiles is not None else ("ahead", "--long-side")
+            raise click.UsageError(f"{name} looks {kind}: the size of its pictures is set by {size}")
         others: Mapping[str, Mapping[str, Any]] = {
             **{
-                f"{name}, {side} px": {"input": card.input.model_copy(update={"long_side_px": side, "enlarge": True})}
+                f"{name}, {side} px": {
+                    "input": card.input.model_copy(
+                        update={"long_side_px": side, "enlarge": True, "max_side_px": max(side, card.input.max_side_px)}
+                    )
+                }
                 for side in sides
             },
             **{f"{name}, {100 * gsd:g} cm/px": {"gsd_m": gsd} for gsd in gsds},

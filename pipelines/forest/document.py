@@ -136,7 +136,9 @@ def _below(results: Results, lang: str) -> list[_Block]:
         _Block(say("change", lang), change_lines(results, lang), lang),
         _Block(say("worth", lang), worth_lines(results, lang), lang),
         _Block(say("limits", lang), [gap.join(limits_of(results, lang))], lang),
-        _Block(say("limit_card", lang), [gap.join(results.card.limits_in(lang))], lang),
+        _Block(
+            say("limit_card", lang), [" ".join(results.card.limits_in(lang))], lang if results.card.limits_ja else "en"
+        ),
         _Block(say("sources", lang), [source_of(results, lang)], lang),
     ]
     return [block for block in blocks if any(block.sentences)]

@@ -154,7 +154,8 @@ def _assessed(given: ForestInput, ready: _Ready, seen: Scanned, job: ForestJob) 
     types = None
     if ready.named is not None:
         types = tell_types(crowns, looks_of(crowns, grid), ready.named, params.types)
-        crowns = crowns.assign(type=types.type, type_probability=types.probability)
+        if types.trusted:
+            crowns = crowns.assign(type=types.type, type_probability=types.probability)
     error = count_error(card, params.stands)
     if ready.register is None:
         stands = delineate(ground, crowns, params.stands).assign(origin="delineated")

@@ -37,6 +37,7 @@ COLUMNS: Final[Sequence[tuple[str, str, str, int]]] = (
     ("height_max_m", "最大樹高(m)", "Height, highest (m)", 1),
     ("conifer_pct", "針葉樹率(%)", "Conifers (% of crown area)", 0),
     ("broadleaf_pct", "広葉樹率(%)", "Broadleaves (% of crown area)", 0),
+    ("type_unknown_pct", "針広不明率(%)", "Type unknown (% of crown area)", 0),
     ("gap_pct", "ギャップ率(%)", "Share of openings (%)", 1),
     ("loss_ha", "樹冠消失面積(ha)", "Canopy loss (ha)", 4),
 )

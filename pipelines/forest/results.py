@@ -32,7 +32,8 @@ class Results:
         ground: cells of what was photographed and covered.
         error: of counts.
         n_full: tiles that showed as many boxes as the model keeps of a picture.
-        types: how types of trees were told, where people named some; then `crowns` has `type`, `stands` their shares.
+        types: how types of trees were told, where people named some; where that worked, `crowns` has
+            `type` and `stands` have shares.
         change: since an earlier flight, where there is one; then `mesh` and `stands` hold what changed in each.
     """
 

@@ -35,7 +35,7 @@ TYPES: Final = ("conifer", "broadleaf")
 UNKNOWN: Final = "unknown"
 _WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("conifer", "coniferous", "needleleaf", "針葉樹", "針", "n", "c"), "conifer"),
-    **dict.fromkeys(("broadleaf", "broadleaved", "deciduous", "広葉樹", "広", "l", "b"), "broadleaf"),
+    **dict.fromkeys(("broadleaf", "broadleaved", "広葉樹", "広", "l", "b"), "broadleaf"),
 }
 _COLUMNS: Final = ("type", "tree_type", "樹種区分", "針広", "針広区分")
 
@@ -128,9 +128,10 @@ def tell_types(crowns: gpd.GeoDataFrame, looks: Floats, named: NamedCrowns, para
     (Friedman 1989). A crown whose look is far from both types', or between them, stays unknown.
 
     Args:
-        crowns: polygons.
+        crowns: polygons, with `top_x_m` and `top_y_m`.
         looks: float64 (n, k) from `looks_of`; nan where a crown does not show.
-        named: by people; a crown that holds two different ones is left out.
+        named: by people; one names the crown in whose middle it lies, and a crown with
+            two different ones is left out.
         params: how sure it must be.
 
     Raises:
@@ -150,8 +151,7 @@ def tell_types(crowns: gpd.GeoDataFrame, looks: Floats, named: NamedCrowns, para
     judged = np.full(len(rows), -1)
     for one in np.unique(square):
         out = square == one
-        if len(np.unique(own[rows[~out]])) == len(TYPES):
-            judged[out] = _sure(*_told(looks[rows[~out]], own[rows[~out]], looks[rows[out]]), params)
+        judged[out] = _sure(*_told(looks[rows[~out]], own[rows[~out]], looks[rows[out]]), params)
     shares = [
         [float((judged[own[rows] == number] == said).mean()) for number, said in pairs]
         for pairs in (((0, 0), (1, 1)), ((0, 1), (1, 0)))
@@ -174,6 +174,11 @@ def _named_of(crowns: gpd.GeoDataFrame, named: NamedCrowns, shown: Ints) -> Ints
     own = np.full(len(crowns), -1, np.int64)
     inside = shapely.point_on_surface(named.places)
     at, which = shapely.STRtree(crowns.geometry.to_numpy()).query(inside, predicate="within")
+    away = shapely.distance(inside[at], shapely.centroid(crowns.geometry.to_numpy()[which]))
+    order = np.lexsort((away, at))
+    at, which = at[order], which[order]
+    nearest = np.diff(at, prepend=-1) > 0  # of crowns that overlap, the one in whose middle it lies
+    at, which = at[nearest], which[nearest]
     number = np.array([TYPES.index(name) for name in named.types.tolist()], np.int64)[at]
     for kind in range(len(TYPES)):
         own[which[number == kind]] = kind
@@ -267,7 +272,8 @@ def _looks(reader: OrthoReader, boxes: Floats, mine: Ints, inside_px: tuple[int,
         saturation = (colour.max(axis=1) - colour.min(axis=1)).mean() / (colour.max(axis=1).mean() + 1.0)
         tenth, ninetieth = np.percentile(value, [10, 90]) / mean
         textures = [
-            float(np.abs(one - other)[part][inside].mean()) / mean for one, other in ((grey, fine), (fine, coarse))
+            float(np.abs(one[part] - other[part])[inside].mean()) / mean
+            for one, other in ((grey, fine), (fine, coarse))
         ]
         core = inside & (reach <= 0.5)
         centre = float(grey[part][core].mean()) / mean if core.any() else 1.0

@@ -1,5 +1,7 @@
 """Conifer and broadleaf are told by crowns that people named, and only where leaving those out shows that it works."""
 
+from dataclasses import replace
+
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -109,6 +111,15 @@ def test_a_crown_that_holds_both_names_teaches_neither(painted):
     assert sum(told.n_named.values()) == len(some) - 1
 
 
+def test_of_crowns_that_overlap_a_name_is_of_the_one_in_whose_middle_it_lies(painted):
+    crowns, kinds, looks = painted
+    given, _ = named(crowns, kinds, range(0, len(crowns), 12))
+    wide = crowns.assign(geometry=crowns.buffer(2 * RADIUS * GSD_M))
+    assert (
+        tell_types(wide, looks, given, TypeParams()).n_named == tell_types(crowns, looks, given, TypeParams()).n_named
+    )
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
     [
@@ -162,6 +173,16 @@ def test_the_map_states_types_crown_by_crown_and_stand_by_stand(tmp_path):
         assert np.average(
             stands[column], weights=stands["n_crowns"] * stands["crown_diameter_qm_m"] ** 2
         ) == pytest.approx(share, abs=1)
+    with_types = read_layer(published.geopackage, "crowns").columns
+    rng = np.random.default_rng(1)
+    frame = gpd.GeoDataFrame({"type": rng.permutation(kinds[some])}, geometry=shapely.points(middle[some]), crs=PLANE)
+    frame.to_file(tmp_path / "mixed.gpkg")
+    doubtful, untold = run_forest(
+        ForestInput(ortho, types=tmp_path / "mixed.gpkg", date="2026-05-01"), replace(job, out_dir=tmp_path / "doubt")
+    )
+    assert not doubtful.types.trusted and "conifer_pct" not in doubtful.stands
+    assert set(with_types) - set(read_layer(untold.geopackage, "crowns").columns) == {"type", "type_probability"}
+    assert "Types of trees are not stated" in untold.reports.page.read_text(encoding="utf-8")
     page = published.reports.page.read_text(encoding="utf-8")
     assert "that people named on this picture" in page and "針広区分" in page
     assert "針葉樹率(%)" in published.reports.table.read_text(encoding="utf-8-sig")

@@ -157,7 +157,8 @@ def hold_back(
     `of`, only pictures of those data sets are held back; with `unseen`, only of those, and nothing of them is left.
 
     Raises:
-        RecipeError: when more than half of the labelled pictures would be held back, or a set is not of the recipe.
+        RecipeError: when more than half of the labelled pictures would be held back (of `unseen` sets, more than there
+            are), or a set is not of the recipe.
     """
     unknown = next((name for name in (*of, *unseen) if name not in samples), None)
     if unknown is not None:
@@ -165,7 +166,7 @@ def hold_back(
     labelled = [one for name in unseen or of or samples for one in samples[name] if one.labelled.any()]
     if (1 if unseen else 2) * n > len(labelled):
         what = f"{n} of {len(labelled)} labelled pictures cannot be held back"
-        raise RecipeError(what, remedy="Hold back fewer than half: --held.")
+        raise RecipeError(what, remedy=f"Hold back {'fewer' if unseen else 'fewer than half'}: --held.")
     order = sorted({_stretch(one) for one in labelled}, key=lambda one: hashlib.sha256(one.encode()).digest())
     sizes = {name: sum(_stretch(one) == name for one in labelled) for name in order}
     chosen: set[str] = set()

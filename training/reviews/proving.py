@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from training.errors import RunError
 from training.extra import needing_train_extra
 from training.hardware import Hardware
 from training.options import FILE, FOLDER, Job, with_hardware, with_job
@@ -54,9 +53,7 @@ def prove(  # noqa: PLR0913, PLR0917 - one option each
         from training.reviews import proof  # noqa: PLC0415
 
     recipe = cap(job.recipe(task))
-    weights = base or job.params.base_of(recipe)
-    if not weights.is_file():
-        raise RunError("the base weights are absent", where=weights, remedy="Name another file with --base.")
+    weights = job.base(recipe, base)
     plan = proof.Plan(recipe, weights, out, held, more, share, looks_through, hardware, of, unseen)
     click.echo(str(proof.prove(plan, job.sets, lambda line: click.echo(line, err=True))))
     click.echo(f"report: {out / 'report.json'}")
