@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from models.card import load_card, write_card
+from models.card import TilesCard, load_card, write_card
 from training.cost import Terms, as_table, weigh
-from training.errors import RecipeError
+from training.errors import RecipeError, RunError
 from training.recipe import CardPart
 from training.sources.catalogue import Source
 from training.sources.samples import Sets
@@ -142,3 +142,16 @@ def test_a_sweep_teaches_each_architecture_alike_and_goes_on_where_it_stopped(tm
     before = [one.read_text(encoding="utf-8") for one in logs]
     CliRunner().invoke(sweep, command, catch_exceptions=False)
     assert before == [one.read_text(encoding="utf-8") for one in logs]
+    (tmp_path / "yolo26n.pt").unlink()
+    with pytest.raises(RunError, match="the base weights are absent"):
+        CliRunner().invoke(sweep, [*command, "--out", str(tmp_path / "other")], catch_exceptions=False)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(("tiles", "option"), [(None, ["--gsd", "0.1"]), ({}, ["--long-side", "320"])])
+def test_a_size_that_a_model_does_not_look_at_is_refused(models, sets, tmp_path, tiles, option):
+    card = load_card(models[0])
+    write_card(card.model_copy(update={"tiles": None if tiles is None else TilesCard()}), models[0])
+    command = [*written(tmp_path, RECIPE), models[0], "--pictures", "0", *option]
+    result = CliRunner().invoke(verb, [str(one) for one in command])
+    assert result.exit_code == 2 and "the size of its pictures is set by" in result.output
