@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from training.errors import RunError
-from training.recipe import Recipe
+from training.recipe import Recipe, stages_begun
 
 __all__ = [
     "CHECKPOINT",
@@ -19,7 +19,6 @@ __all__ = [
     "load_checkpoint",
     "may_resume",
     "read_tensors",
-    "stages_begun",
     "standing",
     "why_unreadable",
     "write_checkpoint",
@@ -115,12 +114,3 @@ def fingerprint(recipe: Recipe, stages: int) -> str:
     """
     part = recipe.model_copy(update={"stages": recipe.stages[:stages]})
     return hashlib.sha256(part.model_dump_json(exclude={"card"}, exclude_defaults=True).encode()).hexdigest()
-
-
-def stages_begun(recipe: Recipe, done: int) -> int:
-    """How many stages `done` epochs have begun."""
-    begun, epochs = 0, 0
-    while epochs < done:
-        epochs += recipe.stages[begun].epochs
-        begun += 1
-    return begun

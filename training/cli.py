@@ -119,7 +119,7 @@ def train(
 
     recipe = job.recipe(task)
     if architecture is not None:
-        recipe = recipe.model_copy(update={"architecture": architecture})
+        recipe = recipe.with_architecture(architecture)
     weights = job.base(recipe, base)
     samples = job.samples(recipe)
     former = settle(out, recipe, begun_with(samples, weights), if_changed)
@@ -149,7 +149,7 @@ def export(task: str, run: Path, base: Path | None, out: Path, private: bool, jo
         refuse_unshippable((name, sets.source(name)) for stage in recipe.stages for name in stage.sources)
     with needing_train_extra():
         from training.checkpoint import CHECKPOINT, load_checkpoint  # noqa: PLC0415
-        from training.export import export_onnx, recipe_of  # noqa: PLC0415
+        from training.export import architecture_of, export_onnx  # noqa: PLC0415
         from training.fit import untaught  # noqa: PLC0415
 
     checkpoint = run / CHECKPOINT
@@ -160,7 +160,7 @@ def export(task: str, run: Path, base: Path | None, out: Path, private: bool, jo
             )
         untaught(recipe, base, run)
     content = load_checkpoint(checkpoint)
-    recipe = recipe.model_copy(update={"architecture": recipe_of(checkpoint).architecture})
+    recipe = recipe.with_architecture(architecture_of(checkpoint))
     learned = {} if base is not None else job.samples(recipe)
     request = ExportRequest(
         checkpoint=checkpoint,

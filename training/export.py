@@ -20,7 +20,7 @@ from training.fit import load_checkpoint
 from training.network import network_of
 from training.recipe import Recipe
 
-__all__ = ["OPSET", "export_onnx", "recipe_of"]
+__all__ = ["OPSET", "architecture_of", "export_onnx"]
 
 OPSET = 17
 STRIDE = 32
@@ -28,9 +28,10 @@ SMALLEST_HALVED = 1024
 """Tensors with fewer numbers stay in single precision: biases and anchors are few, and rounding them shifts all."""
 
 
-def recipe_of(checkpoint: Path) -> Recipe:
-    """The recipe that a checkpoint was made by."""
-    return Recipe.model_validate_json(load_checkpoint(checkpoint)["recipe"])
+def architecture_of(checkpoint: Path) -> str:
+    """The network that a checkpoint has the weights of."""
+    content = load_checkpoint(checkpoint)
+    return Recipe.model_validate_json(content["recipe"]).architecture_after(content["done"])
 
 
 def export_onnx(checkpoint: Path, out: Path) -> Path:
@@ -43,12 +44,14 @@ def export_onnx(checkpoint: Path, out: Path) -> Path:
         checkpoint: a run's checkpoint.
         out: the file to write.
     """
-    recipe = recipe_of(checkpoint)
-    network = network_of(recipe)
-    network.load_state_dict(load_checkpoint(checkpoint)["average"])
+    content = load_checkpoint(checkpoint)
+    recipe = Recipe.model_validate_json(content["recipe"])
+    architecture = recipe.architecture_after(content["done"])
+    network = network_of(recipe, architecture)
+    network.load_state_dict(content["average"])
     model = _trace(network)
     _halve(model)
-    _describe(model, recipe)
+    _describe(model, recipe, architecture)
     onnx.checker.check_model(model, full_check=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_suffix(".part")
@@ -96,12 +99,12 @@ def _halve(model: ModelProto) -> None:
     model.graph.node.extend(nodes)
 
 
-def _describe(model: ModelProto, recipe: Recipe) -> None:
+def _describe(model: ModelProto, recipe: Recipe, architecture: str) -> None:
     """What ultralytics and other tools read from the file: the task, the stride and the names of the classes."""
     del model.metadata_props[:]
     model.producer_name, model.producer_version, model.doc_string = "michisora", "", ""
     described = {
-        "description": f"michisora {recipe.task} ({recipe.architecture})",
+        "description": f"michisora {recipe.task} ({architecture})",
         "task": "detect",
         "stride": str(STRIDE),
         "batch": "1",

@@ -18,7 +18,6 @@ from training.checkpoint import (
     fingerprint,
     load_checkpoint,
     may_resume,
-    stages_begun,
     write_checkpoint,
 )
 from training.distil import Teacher
@@ -28,8 +27,9 @@ from training.loss import Family, LabelledClassLoss
 from training.machine import Machine, gpus, look_around
 from training.network import keep_norms, network_of, start_from
 from training.ranks import Ranks, share, together
-from training.recipe import Recipe, Stage
+from training.recipe import Recipe, Stage, stages_begun
 from training.sources.samples import Sample
+from training.widen import widen
 
 __all__ = ["CHECKPOINT", "LOG", "Run", "fit", "load_checkpoint", "may_resume", "untaught"]
 
@@ -43,9 +43,10 @@ Row = Mapping[str, object]
 
 @dataclass(slots=True)
 class Run:
-    """A run under way: what a checkpoint holds, and what computes it."""
+    """A run under way: what a checkpoint holds, and what computes it. `cold` is the step the optimizer began with."""
 
     recipe: Recipe
+    architecture: str
     machine: Machine
     ranks: Ranks
     network: nn.Module
@@ -55,6 +56,7 @@ class Run:
     teacher: Teacher | None = None
     done: int = 0
     steps: int = 0
+    cold: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +142,14 @@ def _teach(ranks: Ranks, say: Callable[[tuple[int, Row]], None], order: _Order) 
     recipe, path = order.recipe, order.out / CHECKPOINT
     run = _start(order, ranks)
     _resume(run, path)
-    joined = ranks.joined(run.network)
     album = Album(order.samples)
     schedule = [(index, epoch) for index, stage in enumerate(recipe.stages) for epoch in range(stage.epochs)]
-    loss = LabelledClassLoss(run.network, teaching=recipe.teacher, ranks=ranks)
+    joined = None
     for index, epoch in schedule[run.done :]:
+        grown = _grow(run, recipe.architecture_after(run.done + 1))
+        if joined is None or grown:
+            joined = ranks.joined(run.network)
+            loss = LabelledClassLoss(run.network, teaching=recipe.teacher, ranks=ranks)
         row = _epoch(run, joined, album, loss, index, epoch)
         run.done += 1
         if ranks.keeps_books:
@@ -156,17 +161,41 @@ def _start(order: _Order, ranks: Ranks) -> Run:
     recipe, base = order.recipe, order.base
     torch.manual_seed(recipe.seed)
     machine = look_around(order.hardware, ranks.rank, ranks.n)
-    network = network_of(recipe)
+    network = network_of(recipe, recipe.architecture)
     start_from(network, base, recipe.base_classes)
-    network = network.to(machine.device, memory_format=torch.channels_last)
-    network.train()
-    if recipe.norms == "keep":
-        keep_norms(network)
+    network = _ready(network, recipe, machine)
     teacher = None
     if recipe.teacher is not None:
         teacher = Teacher(recipe.architecture, base, recipe.base_classes, machine.device)
     average = RunningAverage(network, recipe.average)
-    return Run(recipe, machine, ranks, network, _optimizer(network, recipe), average, machine.scaler, teacher)
+    optimizer = _optimizer(network, recipe)
+    return Run(recipe, recipe.architecture, machine, ranks, network, optimizer, average, machine.scaler, teacher)
+
+
+def _ready(network: nn.Module, recipe: Recipe, machine: Machine) -> nn.Module:
+    network = network.to(machine.device, memory_format=torch.channels_last)
+    network.train()
+    if recipe.norms == "keep":
+        keep_norms(network)
+    return network
+
+
+def _grow(run: Run, architecture: str) -> bool:
+    """Go on with a wider network that computes the same, and with a new optimizer; returns whether that was needed."""
+    if architecture == run.architecture:
+        return False
+    narrow, wide = run.network, network_of(run.recipe, architecture)
+    average = widen(narrow, wide, run.average.state, run.recipe.seed)
+    wide.load_state_dict(widen(narrow, wide, narrow.state_dict(), run.recipe.seed))
+    _install(run, wide, architecture)
+    run.average.state = {name: one.to(run.machine.device) for name, one in average.items()}
+    run.cold = run.steps
+    return True
+
+
+def _install(run: Run, network: nn.Module, architecture: str) -> None:
+    run.network, run.architecture = _ready(network, run.recipe, run.machine), architecture
+    run.optimizer = _optimizer(run.network, run.recipe)
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -212,7 +241,7 @@ def _step(run: Run, joined: nn.Module, loss: LabelledClassLoss, batch: Batch, ra
 
     Where they, or the gradient in full precision, are no numbers, no step is made and the losses returned are none.
     """
-    warm = min(1.0, (run.steps + 1) / run.recipe.warm_up_steps)
+    warm = min(1.0, (run.steps - run.cold + 1) / run.recipe.warm_up_steps)
     for group in run.optimizer.param_groups:
         group["lr"] = rate * warm
     pictures = torch.from_numpy(batch.pictures).to(run.machine.device).permute(0, 3, 1, 2).float().div_(255)
@@ -269,6 +298,7 @@ def _content(run: Run) -> dict[str, Any]:
         "optimizer": run.optimizer.state_dict(),
         "done": run.done,
         "steps": run.steps,
+        "cold": run.cold,
         "recipe": run.recipe.model_dump_json(exclude={"card"}),
         "begun": fingerprint(run.recipe, stages_begun(run.recipe, run.done)),
         "machine": run.machine.name,
@@ -286,10 +316,14 @@ def _resume(run: Run, path: Path) -> None:
         other = "another recipe" if whose == run.recipe.task else f"another recipe, of {whose}"
         remedy = "Name another --out folder, or restore the recipe it was begun with."
         raise RunError(f"the checkpoint here was made by {other}", where=path, remedy=remedy)
+    architecture = run.recipe.architecture_after(content["done"])
+    if architecture != run.architecture:
+        _install(run, network_of(run.recipe, architecture), architecture)
     run.network.load_state_dict(content["network"])
     run.optimizer.load_state_dict(content["optimizer"])
     run.average.state = {name: one.to(run.machine.device) for name, one in content["average"].items()}
     run.average.steps, run.done, run.steps = content["average_steps"], content["done"], content["steps"]
+    run.cold = content.get("cold", 0)
     if run.scaler.is_enabled() and "scaler" in content:
         run.scaler.load_state_dict(content["scaler"])
 

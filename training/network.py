@@ -44,10 +44,10 @@ def build_network(architecture: str, n_classes: int, as_wide_as: int | None = No
     return network
 
 
-def network_of(recipe: Recipe) -> nn.Module:
-    """The untaught network that a recipe teaches."""
+def network_of(recipe: Recipe, architecture: str) -> nn.Module:
+    """The untaught network of one of the recipe's architectures."""
     wide = BASE_CLASSES if recipe.teacher is not None else None
-    return build_network(recipe.architecture, len(recipe.classes), wide)
+    return build_network(architecture, len(recipe.classes), wide)
 
 
 def keep_norms(network: nn.Module) -> None:

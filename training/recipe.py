@@ -21,6 +21,7 @@ __all__ = [
     "TransplantParams",
     "read_recipe",
     "recipe_from",
+    "stages_begun",
 ]
 
 
@@ -94,7 +95,9 @@ class Stage(_Section):
     from four of half the side, all of one data set and with the same classes labelled. `transplant` is, by class, the
     share of crops that get objects of that class cut out of other pictures (along their masks), with their light
     multiplied by a factor from the range `transplant_light`: a hole of another road may be darker. `kinds` names, for a
-    class that tells no type, the classes that are its types (see `training.loss.LabelledClassLoss`).
+    class that tells no type, the classes that are its types (see `training.loss.LabelledClassLoss`). `architecture` is
+    a wider network than so far, as yolo11s after yolo11n, which goes on from what the narrower one computes
+    (`training.widen`).
     """
 
     name: str
@@ -108,6 +111,7 @@ class Stage(_Section):
     transplant: dict[str, float] = Field(default_factory=dict)
     transplant_light: tuple[float, float] = (1, 1)
     kinds: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    architecture: str | None = None
 
 
 class PictureDemand(_Section):
@@ -173,10 +177,29 @@ class Recipe(_Section):
             raise ValueError(f"teacher.classes must name each of {', '.join(self.classes)}, and no other")
         return self
 
+    def architecture_after(self, epochs: int) -> str:
+        """The network that is being taught once so many epochs are done."""
+        begun = self.stages[: stages_begun(self, epochs)]
+        return next((one.architecture for one in reversed(begun) if one.architecture is not None), self.architecture)
+
+    def with_architecture(self, architecture: str) -> "Recipe":
+        """The same recipe for another network, which is taught from its first to its last stage."""
+        stages = tuple(stage.model_copy(update={"architecture": None}) for stage in self.stages)
+        return self.model_copy(update={"architecture": architecture, "stages": stages})
+
     @property
     def base_classes(self) -> list[tuple[int, ...]]:
         """By class id, the base's classes it starts from; empty where the class names start anew."""
         return [] if self.teacher is None else [self.teacher.classes[name] for name in self.classes]
+
+
+def stages_begun(recipe: Recipe, done: int) -> int:
+    """How many stages `done` epochs have begun."""
+    begun, epochs = 0, 0
+    while epochs < done:
+        epochs += recipe.stages[begun].epochs
+        begun += 1
+    return begun
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -89,7 +89,7 @@ def sweep(
         from training.teach import teach  # noqa: PLC0415
 
     recipe, part = cap(job.recipe(task)), job.card(task)
-    recipes = {name: recipe.model_copy(update={"architecture": name}) for name in architecture}
+    recipes = {name: recipe.with_architecture(name) for name in architecture}
     bases = {name: job.base(other) for name, other in recipes.items()}
     samples = job.samples(recipe)
     for name, other in recipes.items():

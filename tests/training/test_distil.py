@@ -57,7 +57,7 @@ def base(tmp_path_factory):
 
 
 def started(base):
-    network = network_of(Recipe.model_validate(RECIPE))
+    network = network_of(Recipe.model_validate(RECIPE), "yolo11n")
     start_from(network, base, list(COCO.values()))
     return network
 
