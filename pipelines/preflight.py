@@ -33,6 +33,7 @@ from geo.track import (
 from pipelines.errors import SurveyError
 from pipelines.frames import BadFrame, FrameSource, Picture, open_frames, select_by_distance
 from pipelines.frames.videos import VIDEO_SUFFIXES
+from pipelines.overlap import REASONS, clock, unplaced
 from pipelines.params import RoadParams
 from pipelines.road.observe import Scene, fits
 from pipelines.survey import CameraEntry, Survey
@@ -40,11 +41,16 @@ from pipelines.survey import CameraEntry, Survey
 __all__ = ["Ready", "camera_of", "preflight"]
 
 Array = NDArray[np.float64]
+Texts = NDArray[np.object_]
 REJECTED_COLUMNS = ["item", "reason", "detail", "lon", "lat"]
-_QUARTER_HOUR_S = 900.0
 _CALIBRATION_FRAMES = 40
 """Read twice, once here and once by the detector: as few as the calibration's median needs."""
 _WORTH_TELLING_S = 0.25
+_NOT_ON_TRACK = {
+    "no_time": "do not say when they were taken",
+    "outside_track": "lie outside the track's time",
+    "track_gap": "lie in gaps of the track, where nobody knows how the vehicle went,",
+}
 _ROADS_MARGIN_M = 60.0
 """Roads farther from the track than a box can be, its position's uncertainty included."""
 
@@ -95,7 +101,7 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
     crs = plane_crs(float(np.median(kept.lon)), float(np.median(kept.lat)))
     trajectory = smooth(kept, crs, _with_clock(params.track, source))
     t_s = np.array([frame.t_s for frame in source.frames], np.float64) + survey.clock_offset_s
-    late = _require_overlap(t_s, trajectory, survey, filmed=bool(_videos(source)))
+    why_not = unplaced(t_s, trajectory, survey, filmed=bool(_videos(source)))
     chosen = select_by_distance(source.frames, trajectory, params.drive.spacing_m, survey.clock_offset_s)
     camera, calibration = _camera(survey, source, chosen, params)
     errors = params.camera
@@ -103,7 +109,7 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
         errors = errors.with_calibration(calibration.pitch_sd_deg, calibration.yaw_sd_deg)
     roads = _roads(survey, trajectory, params.network)
     rejected = pd.concat(
-        [_refused_files(source), _unplaced(source, t_s, late), _refused_fixes(dropped)], ignore_index=True
+        [_refused_files(source), _unplaced(source, why_not), _refused_fixes(dropped)], ignore_index=True
     )
     ready = Ready(
         survey=survey,
@@ -115,7 +121,7 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
         rejected=rejected.reindex(columns=REJECTED_COLUMNS),
         date=survey.date or _day(t_s[chosen], survey.timezone),
     )
-    ready.lines.extend(_told(ready, late))
+    ready.lines.extend(_told(ready, why_not))
     return ready
 
 
@@ -161,53 +167,6 @@ def _files(source: FrameSource) -> list[Path]:
 
 def _videos(source: FrameSource) -> list[Path]:
     return [path for path in _files(source) if path.suffix.lower() in VIDEO_SUFFIXES]
-
-
-def _require_overlap(t_s: Array, trajectory: Trajectory, survey: Survey, *, filmed: bool) -> NDArray[np.bool_]:
-    """(n,) bool: frames outside the track's time. All of them is an error, with the offset that would mend it."""
-    if not np.isfinite(t_s).any():
-        what = "the video does not say when it began" if filmed else "no frame says when it was taken"
-        raise SurveyError(what, where=survey.where, remedy=_time_remedy(trajectory, filmed=filmed))
-    outside = np.isfinite(t_s) & ~trajectory.at(t_s).valid
-    if outside.sum() < np.isfinite(t_s).sum():
-        return outside
-    first, last = float(np.nanmin(t_s)), float(np.nanmax(t_s))
-    raise SurveyError(
-        f"all frames lie outside the track's time: frames {_clock(first)} to {_clock(last)}, "
-        f"track {_clock(trajectory.start_s)} to {_clock(trajectory.end_s)} UTC",
-        where=survey.where,
-        remedy=_offset_remedy(first, last, trajectory, survey, filmed=filmed),
-    )
-
-
-def _time_remedy(trajectory: Trajectory, *, filmed: bool) -> str:
-    if not filmed:
-        return "Keep the camera's original files: their EXIF header holds the time"
-    example = dt.datetime.fromtimestamp(trajectory.start_s, dt.UTC).isoformat(timespec="seconds")
-    return (
-        "Keep the camera's original file, or state when its first frame was taken, as the camera's display shows it: "
-        f"start: {example} in survey.yaml, or --start (the track begins then)"
-    )
-
-
-def _offset_remedy(first: float, last: float, trajectory: Trajectory, survey: Survey, *, filmed: bool) -> str:
-    """The offset that lays the frames on the track: whole quarter hours (a time zone) where that is enough."""
-    apart = (trajectory.start_s + trajectory.end_s) / 2 - (first + last) / 2
-    slack = max(0.0, (trajectory.end_s - trajectory.start_s + last - first) / 2)
-    whole = round(apart / _QUARTER_HOUR_S) * _QUARTER_HOUR_S
-    if not whole or abs(apart - whole) >= slack or abs(whole) > 14 * 3600:
-        return f"State {_offset_option(survey.clock_offset_s + apart)} if both are of the same drive"
-    offset = _offset_option(survey.clock_offset_s + whole)
-    cause = (
-        f"the camera writes its local time into videos (state {offset})"
-        if filmed
-        else f"the camera's time zone is probably missing (state timezone, or {offset})"
-    )
-    return f"They fit when moved by {whole / 3600:+g} h: {cause}"
-
-
-def _offset_option(seconds: float) -> str:
-    return f"clock_offset_s: {seconds:.0f} in survey.yaml, or --clock-offset {seconds:.0f}"
 
 
 def _camera(
@@ -281,19 +240,17 @@ def _refused_files(source: FrameSource) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=REJECTED_COLUMNS)
 
 
-def _unplaced(source: FrameSource, t_s: Array, late: NDArray[np.bool_]) -> pd.DataFrame:
-    timeless = {"reason": "no_time", "detail": "nothing says when the frame was taken"}
-    outside = {"reason": "outside_track", "detail": "the frame was taken before or after the track"}
+def _unplaced(source: FrameSource, why_not: Texts) -> pd.DataFrame:
     rows = [
-        {"item": frame.name, **(outside if is_late else timeless)}
-        for frame, has_time, is_late in zip(source.frames, np.isfinite(t_s), late, strict=True)
-        if is_late or not has_time
+        {"item": frame.name, "reason": why, "detail": REASONS[why]}
+        for frame, why in zip(source.frames, why_not, strict=True)
+        if why
     ]
     return pd.DataFrame(rows, columns=REJECTED_COLUMNS)
 
 
 def _refused_fixes(dropped: pd.DataFrame) -> pd.DataFrame:
-    table = dropped.assign(item=[f"fix {_clock(t)}" for t in dropped["t_s"]], detail="a fix that is not believed")
+    table = dropped.assign(item=[f"fix {clock(t)}" for t in dropped["t_s"]], detail="a fix that is not believed")
     return table.reindex(columns=REJECTED_COLUMNS)
 
 
@@ -302,19 +259,16 @@ def _day(t_s: Array, timezone: str | None) -> dt.date:
     return dt.datetime.fromtimestamp(float(t_s[0]), zone).date()
 
 
-def _clock(t_s: float) -> str:
-    return dt.datetime.fromtimestamp(float(t_s), dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _told(ready: Ready, late: NDArray[np.bool_]) -> list[str]:
+def _told(ready: Ready, why_not: Texts) -> list[str]:
     scene, camera = ready.scene, ready.scene.camera
     angles = "as stated" if ready.calibration is None else f"from {ready.calibration.source}"
     lines = [
         f"{len(ready.source)} frames, {len(ready.chosen)} to look at, along {scene.trajectory.length_m / 1000:.2f} km",
         f"camera {camera.height_m:g} m high, pitch {camera.pitch_deg:.1f}°, yaw {camera.yaw_deg:.1f}° ({angles})",
     ]
-    if late.any():
-        lines.append(f"{int(late.sum())} frames lie outside the track's time and are left out")
+    for why, where in _NOT_ON_TRACK.items():
+        if n := int((why_not == why).sum()):
+            lines.append(f"{n} frames {where} and are left out")
     if ready.source.clock_sd_s > _WORTH_TELLING_S:
         speed_mps = scene.trajectory.length_m / max(scene.trajectory.end_s - scene.trajectory.start_s, 1.0)
         lines.append(

@@ -20,7 +20,7 @@ class Poses:
         speed_mps: float64, m/s over ground.
         sd_m: float64, standard deviation of the position per axis, m. The 68 % radius is 1.515 × this.
         heading_sd_deg: float64, standard deviation of the heading, degrees.
-        valid: bool, False outside the track's time.
+        valid: bool, False outside the track's time, and where the position is known too badly (`Trajectory.max_sd_m`).
     """
 
     t_s: Array

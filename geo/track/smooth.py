@@ -39,6 +39,9 @@ class SmoothParams(BaseModel):
     extrapolate_s: float = Field(
         default=1.0, ge=0, description="poses are valid this long beyond the first and last fix"
     )
+    max_sd_m: float = Field(
+        default=15.0, gt=0, description="poses known less well, m per axis, are not valid; a gap of 20 s is bridged"
+    )
 
 
 def smooth(fixes: Fixes, crs: CRS, params: SmoothParams | None = None) -> Trajectory:
@@ -63,4 +66,10 @@ def smooth(fixes: Fixes, crs: CRS, params: SmoothParams | None = None) -> Trajec
     found = fit(plane, directions(plane.t_s, plane.xy_m), kinematics)
     shared = np.full(len(fixes), params.shared_sd_m)
     states = SmoothedStates(plane.t_s, found.motion, found.smoothed, plane.origin_m, shared)
-    return Trajectory.of(crs, states, latency_sd_s=params.latency_sd_s, extrapolate_s=params.extrapolate_s)
+    return Trajectory.of(
+        crs,
+        states,
+        latency_sd_s=params.latency_sd_s,
+        extrapolate_s=params.extrapolate_s,
+        max_sd_m=params.max_sd_m,
+    )

@@ -49,6 +49,7 @@ class Trajectory:
         states: position and velocity as a function of time.
         latency_sd_s: how well the receiver's clock and the frames' clock agree, s; it counts along the road.
         extrapolate_s: how far beyond the first and the last fix a pose is still `valid`.
+        max_sd_m: a pose known less well, m per axis, is not `valid`: between fixes far apart nobody knows the way.
     """
 
     crs: CRS
@@ -56,11 +57,20 @@ class Trajectory:
     travel: _Travel
     latency_sd_s: float = 0.0
     extrapolate_s: float = 1.0
+    max_sd_m: float = np.inf
 
     @classmethod
-    def of(cls, crs: CRS, states: States, *, latency_sd_s: float = 0.0, extrapolate_s: float = 1.0) -> Self:
+    def of(
+        cls,
+        crs: CRS,
+        states: States,
+        *,
+        latency_sd_s: float = 0.0,
+        extrapolate_s: float = 1.0,
+        max_sd_m: float = np.inf,
+    ) -> Self:
         """A trajectory from its states."""
-        return cls(crs, states, _travel(states), latency_sd_s, extrapolate_s)
+        return cls(crs, states, _travel(states), latency_sd_s, extrapolate_s, max_sd_m)
 
     @classmethod
     def from_path(
@@ -92,16 +102,21 @@ class Trajectory:
         """Travelled distance from the first node to the last."""
         return float(self.travel.distance_m[-1])
 
-    def at(self, t_s: npt.ArrayLike) -> Poses:
-        """The poses at `t_s`, (n,) seconds, in any order; not `valid` and nan where the track does not reach."""
+    def spans(self, t_s: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """(n,) bool: which of `t_s`, (n,) seconds, lie within the track's time, gaps between its fixes included."""
         asked = np.atleast_1d(np.asarray(t_s, float))
-        valid = np.isfinite(asked)
-        valid[valid] = (asked[valid] >= self.start_s - self.extrapolate_s) & (
-            asked[valid] <= self.end_s + self.extrapolate_s
-        )
+        # A comparison with nan is false.
+        return (asked >= self.start_s - self.extrapolate_s) & (asked <= self.end_s + self.extrapolate_s)
+
+    def at(self, t_s: npt.ArrayLike) -> Poses:
+        """The poses at `t_s`, (n,) seconds, in any order; not `valid` and nan where the track does not tell."""
+        asked = np.atleast_1d(np.asarray(t_s, float))
+        valid = self.spans(asked)
         out = np.full((6, len(asked)), np.nan)
         if valid.any():
             out[:, valid] = self._poses(asked[valid])
+        valid = valid & (out[4] <= self.max_sd_m)
+        out[:, ~valid] = np.nan
         x_m, y_m, heading, speed, sd, heading_sd = out
         return Poses(asked, x_m, y_m, heading, speed, sd, heading_sd, valid)
 

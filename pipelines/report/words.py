@@ -59,6 +59,7 @@ WHY_NOT: Words = {
 
 REASONS: Words = {
     "outside_track": ("軌跡の時間外", "outside the track's time"),
+    "track_gap": ("測位の途切れ", "gap in the track"),
     "no_time": ("時刻なし", "no time"),
     "unreadable": ("読めないファイル", "unreadable file"),
     "truncated": ("途中で切れた画像", "truncated picture"),

@@ -105,6 +105,21 @@ def test_the_standard_deviation_grows_in_a_gap_and_shrinks_after_it() -> None:
     assert inside > 2.0 * after
 
 
+@pytest.mark.parametrize("kind", ["straight", "bending"])
+@pytest.mark.parametrize("speeds", [True, False])
+def test_a_gap_of_20_s_is_bridged_and_one_of_60_s_is_not(kind: str, speeds: bool) -> None:
+    fixes = fixes_of(kind, seed=1)
+    fixes = fixes if speeds else Fixes.of(fixes.t_s, fixes.lon, fixes.lat)
+    short, long = (smooth(fixes.where(np.abs(fixes.t_s - 45.0) >= half_s), CRS) for half_s in (10.0, 30.0))
+    assert short.at(np.arange(35.0, 55.0, 0.5)).valid.all()
+    poses = long.at(np.arange(0.0, 90.0, 0.5))
+    lost = np.abs(poses.t_s - 45.0) < 15.0
+    assert not poses.valid[lost].any() and np.isnan(poses.x_m[lost]).all()
+    assert poses.valid[np.abs(poses.t_s - 45.0) > 25.0].all()
+    assert long.spans(poses.t_s).all()
+    assert poses.sd_m[poses.valid].max() <= SmoothParams().max_sd_m
+
+
 def test_the_heading_is_held_while_the_vehicle_stands() -> None:
     poses = smoothed("standing").at(np.arange(33.0, 57.0, 0.5))
     assert (poses.speed_mps < 0.5).all()

@@ -1,0 +1,91 @@
+"""Which frames of a drive the track places, and what to do where it places none."""
+
+import datetime as dt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geo.track import Trajectory
+from pipelines.errors import SurveyError
+from pipelines.survey import Survey
+
+__all__ = ["REASONS", "clock", "unplaced"]
+
+Array = NDArray[np.float64]
+Texts = NDArray[np.object_]
+_QUARTER_HOUR_S = 900.0
+
+REASONS = {
+    "no_time": "nothing says when the frame was taken",
+    "outside_track": "the frame was taken before or after the track",
+    "track_gap": "the frame was taken in a gap of the track, where nobody knows how the vehicle went",
+}
+"""Why a frame has no place: code → what is said of it."""
+
+
+def unplaced(t_s: Array, trajectory: Trajectory, survey: Survey, *, filmed: bool) -> Texts:
+    """Why frames have no place on the track: (n,) a code of `REASONS`, "" for those that have one.
+
+    Args:
+        t_s: float64 (n,), the frames' times on the track's clock.
+        trajectory: the track.
+        survey: as stated.
+        filmed: whether any of the frames are a video's.
+
+    Raises:
+        SurveyError: not one of them has a place; the remedy is the offset that would mend it.
+    """
+    reason = np.full(len(t_s), "", object)
+    reason[~trajectory.at(t_s).valid] = "track_gap"
+    reason[~trajectory.spans(t_s)] = "outside_track"
+    reason[~np.isfinite(t_s)] = "no_time"
+    if (reason == "").any():
+        return reason
+    if (reason == "no_time").all():
+        what = "the video does not say when it began" if filmed else "no frame says when it was taken"
+        raise SurveyError(what, where=survey.where, remedy=_time_remedy(trajectory, filmed=filmed))
+    if (reason == "track_gap").any():
+        what = "all frames were taken in gaps of the track, or before or after it"
+        raise SurveyError(what, where=survey.where, remedy="Give a track without gaps, a fix every 10 s or better")
+    first, last = float(np.nanmin(t_s)), float(np.nanmax(t_s))
+    raise SurveyError(
+        f"all frames lie outside the track's time: frames {clock(first)} to {clock(last)}, "
+        f"track {clock(trajectory.start_s)} to {clock(trajectory.end_s)} UTC",
+        where=survey.where,
+        remedy=_offset_remedy(first, last, trajectory, survey, filmed=filmed),
+    )
+
+
+def clock(t_s: float) -> str:
+    """A time as people read it, in UTC."""
+    return dt.datetime.fromtimestamp(float(t_s), dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _time_remedy(trajectory: Trajectory, *, filmed: bool) -> str:
+    if not filmed:
+        return "Keep the camera's original files: their EXIF header holds the time"
+    example = dt.datetime.fromtimestamp(trajectory.start_s, dt.UTC).isoformat(timespec="seconds")
+    return (
+        "Keep the camera's original file, or state when its first frame was taken, as the camera's display shows it: "
+        f"start: {example} in survey.yaml, or --start (the track begins then)"
+    )
+
+
+def _offset_remedy(first: float, last: float, trajectory: Trajectory, survey: Survey, *, filmed: bool) -> str:
+    """The offset that lays the frames on the track: whole quarter hours (a time zone) where that is enough."""
+    apart = (trajectory.start_s + trajectory.end_s) / 2 - (first + last) / 2
+    slack = max(0.0, (trajectory.end_s - trajectory.start_s + last - first) / 2)
+    whole = round(apart / _QUARTER_HOUR_S) * _QUARTER_HOUR_S
+    if not whole or abs(apart - whole) >= slack or abs(whole) > 14 * 3600:
+        return f"State {_offset_option(survey.clock_offset_s + apart)} if both are of the same drive"
+    offset = _offset_option(survey.clock_offset_s + whole)
+    cause = (
+        f"the camera writes its local time into videos (state {offset})"
+        if filmed
+        else f"the camera's time zone is probably missing (state timezone, or {offset})"
+    )
+    return f"They fit when moved by {whole / 3600:+g} h: {cause}"
+
+
+def _offset_option(seconds: float) -> str:
+    return f"clock_offset_s: {seconds:.0f} in survey.yaml, or --clock-offset {seconds:.0f}"

@@ -1,0 +1,51 @@
+"""What a survey's frames and track say before anything long begins."""
+
+import numpy as np
+import pytest
+from driven import picture, ready, survey_of, track
+
+from pipelines.errors import SurveyError
+from pipelines.report.words import REASONS, name
+
+
+def round_a_bend(second: float) -> tuple[float, float]:
+    """North, and after the gap east: nobody recorded the corner."""
+    far = 600.0 / 111_000.0
+    if second <= 60.0:
+        return 36.1 + 10.0 * second / 111_000.0, 140.1
+    return 36.1 + far, 140.1 + far + 10.0 * (second - 180.0) / 90_000.0
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """One minute of fixes, two minutes without, one minute of fixes; a picture in each."""
+    track(tmp_path / "track.gpx", [*range(0, 61, 2), *range(180, 241, 2)], round_a_bend)
+    for second in (10, 30, 120, 200, 230):
+        picture(tmp_path / "frames" / f"{second:04}.jpg", second)
+    return tmp_path
+
+
+def test_frames_in_a_gap_of_the_track_are_left_out_with_a_reason_of_their_own(interrupted):
+    found = ready(survey_of(interrupted))
+    assert [found.source.frames[i].name for i in found.chosen] == ["0010.jpg", "0030.jpg", "0200.jpg", "0230.jpg"]
+    assert found.rejected[["item", "reason"]].to_numpy().tolist() == [["0120.jpg", "track_gap"]]
+    assert name(REASONS, "track_gap", "en") == "gap in the track"
+    assert any(line.startswith("1 frames lie in gaps of the track") for line in found.lines)
+
+
+def test_a_drive_of_frames_in_gaps_alone_is_refused_in_one_line(interrupted):
+    for path in (interrupted / "frames").iterdir():
+        if path.name != "0120.jpg":
+            path.unlink()
+    with pytest.raises(SurveyError, match="gaps of the track") as caught:
+        ready(survey_of(interrupted))
+    assert caught.value.remedy and "\n" not in str(caught.value)
+
+
+def test_a_fix_lost_for_ten_seconds_costs_no_frame(tmp_path):
+    track(tmp_path / "track.gpx", [*range(0, 31, 2), *range(40, 61, 2)])
+    for second in range(30, 41):
+        picture(tmp_path / "frames" / f"{second:04}.jpg", second)
+    found = ready(survey_of(tmp_path))
+    assert len(found.chosen) == 11
+    assert np.isfinite(found.scene.trajectory.at(found.t_s).x_m).all()
