@@ -1,8 +1,9 @@
 """The frames of a drive as one list, wherever they are, and reading them ahead of whoever looks at them."""
 
 import math
+import os
 import re
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -114,7 +115,8 @@ def open_frames(
     is neither picture nor video is passed over. Videos carry the time that their telemetry or container states.
 
     Args:
-        paths: a folder, a picture, a video, or several of them, kept in the order given.
+        paths: a folder, a picture, a video, or several of them, kept in the order given. A name that two of them
+            have takes the folder before it; a file named twice counts once.
         picture_times: tells when pictures were taken; without it their time is nan.
         video_start_s: when the first video that states no time began, seconds since 1970-01-01 UTC. The next ones
             that state none follow it without a gap, as chapters of a recording do.
@@ -123,7 +125,7 @@ def open_frames(
         SurveyError: a path is absent, or there is not one frame in all of them.
     """
     places = [paths] if isinstance(paths, Path) else list(paths)
-    files = [found for place in places for found in _files(place)]
+    files = _distinct([found for place in places for found in _files(place)])
     frames: list[Frame] = []
     refused: list[BadFrame] = []
     videos: dict[Path, VideoIndex] = {}
@@ -157,6 +159,20 @@ def _files(place: Path) -> list[tuple[str, Path]]:
     below = [path for path in place.rglob("*") if _is(path, PICTURE_SUFFIXES + VIDEO_SUFFIXES) and path.is_file()]
     named = [(path.relative_to(place).as_posix(), path) for path in below if not path.name.startswith(".")]
     return sorted(named, key=lambda one: _natural(one[0]))
+
+
+def _distinct(files: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """The files, each once, under names of their own: repeated ones take as many folders before them as it needs."""
+    # Links are not followed: pictures of one drive may be links to files of any name.
+    whole = {Path(os.path.abspath(path)).parts: (name, path) for name, path in files}  # noqa: PTH100
+    depth = {parts: name.count("/") + 1 for parts, (name, _) in whole.items()}
+    while True:
+        names = {parts: "/".join(parts[-n:]) for parts, n in depth.items()}
+        counts = Counter(names.values())
+        if len(counts) == len(names):
+            return [(names[parts], path) for parts, (_, path) in whole.items()]
+        for parts, name in names.items():
+            depth[parts] += counts[name] > 1
 
 
 def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:

@@ -25,7 +25,8 @@ class Frame:
     """One frame that can be asked for.
 
     Attributes:
-        name: its path below the folder that was opened, or the file's name; a video's frames add `#` and their number.
+        name: its path below the folder that was opened, or the file's name, with more of its folders where another
+            frame has that name; a video's frames add `#` and their number.
         source: the file it is in.
         number: its place in a video, in order of presentation; 0 for a picture.
         t_s: seconds since 1970-01-01 UTC; nan where nothing says so.

@@ -47,6 +47,19 @@ def test_frames_come_in_the_order_people_number_them_with_other_files_passed_ove
     assert [frame.name for frame in open_frames(tmp_path).frames] == ["a/f1.png", "f2.JPG", "f10.jpg"]
 
 
+def test_frames_of_several_folders_never_share_a_name(tmp_path):
+    places = [tmp_path / place for place in ("one/frames", "two/frames", "three")]
+    for place in places:
+        for name in ("000001.jpg", "000002.jpg") if place.name == "frames" else ("000001.jpg", "000003.jpg"):
+            write_picture(place / name)
+    frames = open_frames([*places, places[0] / "000001.jpg"]).frames
+    assert [frame.name for frame in frames] == [
+        *("one/frames/000001.jpg", "one/frames/000002.jpg", "two/frames/000001.jpg", "two/frames/000002.jpg"),
+        *("three/000001.jpg", "000003.jpg"),
+    ]
+    assert all(frame.source.as_posix().endswith(f"/{frame.name}") for frame in frames)
+
+
 @pytest.mark.parametrize("place", ["", "nowhere"])
 def test_no_frames_at_all_is_refused_with_a_remedy(tmp_path, place):
     with pytest.raises(SurveyError) as caught:
