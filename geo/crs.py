@@ -20,6 +20,8 @@ from geo.errors import CrsError
 
 WGS84 = CRS.from_epsg(4326)
 JAPAN_PLANE_ZONES = range(6669, 6688)
+JGD2000_PLANE_ZONES = range(2443, 2462)
+"""The same zones before the earthquake of 2011; many offices still keep their maps in them."""
 _GEOD = Geod(ellps="GRS80")
 
 Array = npt.NDArray[np.float64]

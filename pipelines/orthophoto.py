@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from geo.errors import MichisoraError
 from geo.raster import GDAL_OPTIONS, BadWindow, Grid, Ortho, OrthoReader
+from geo.raster.files import state_of
 from geo.raster.grid import CELL_PX
 from models.card import ModelCard
 from models.detections import Detections
@@ -181,6 +182,8 @@ def ortho_key(given: Path, plan: Scan, detector: Detector) -> str:
         {
             **chosen,
             "file": _content(given),
+            "beside": [state_of(path) for path in ortho.beside],
+            "masked": [ortho.masked, ortho.nodata],
             "bands": ortho.bands.rgb,
             "stretch": str(ortho.stretch),
             "collar": ortho.collar,

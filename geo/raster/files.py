@@ -12,7 +12,7 @@ from rasterio.io import DatasetReader
 
 from geo.errors import RasterError
 
-__all__ = ["check_whole", "is_placed", "opened"]
+__all__ = ["beside", "check_whole", "is_placed", "opened", "state_of"]
 
 _REMEDY = "Copy the file again from where it was made; `gdalinfo` shows what GDAL can read of it"
 
@@ -39,6 +39,21 @@ def opened(path: Path) -> Iterator[DatasetReader]:
 def is_placed(transform: Affine) -> bool:
     """Whether a file says where its pixels lie; GDAL gives one that does not the identity, or it turned upside down."""
     return transform not in (Affine.identity(), Affine(1, 0, 0, 0, -1, 0))
+
+
+def beside(source: DatasetReader, path: Path) -> tuple[Path, ...]:
+    """The other files that pixels come from: the tiles of a virtual raster, a mask, overviews.
+
+    What is only said of the pixels, as the statistics that QGIS leaves in an `.aux.xml`, is none of them.
+    """
+    others = (Path(name) for name in source.files)
+    return tuple(sorted(one for one in others if one.resolve() != path.resolve() and not one.name.endswith(".aux.xml")))
+
+
+def state_of(path: Path) -> list[str | int]:
+    """What changes when a file is replaced: its name, size and time of change."""
+    status = path.stat()
+    return [path.name, status.st_size, status.st_mtime_ns]
 
 
 def check_whole(source: DatasetReader, path: Path) -> None:

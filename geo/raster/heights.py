@@ -1,8 +1,11 @@
-"""A canopy height model: heights above ground, read in blocks of a metric plane."""
+"""A canopy height model: heights above ground, read in blocks of a metric plane.
+
+One file that holds them, or a surface model and a terrain model of which they are the difference.
+"""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +24,32 @@ from geo.raster.files import check_whole, is_placed, opened
 __all__ = ["HeightModel", "Heights", "open_heights"]
 
 _HIGHEST_M = 130.0
-"""No tree is higher; a surface model above sea level usually is."""
+"""No tree is higher; a surface model above sea level usually is, and so are centimetres."""
+_SAMPLES, _SAMPLE_PX = 8, 64
+_LOWEST_PCT = 2.0
+_SAME_DATUM_M = 8.0
+"""Between crowns a surface model shows the ground; ellipsoid and geoid lie up to 100 m apart, in Japan 25 to 45 m."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeightModel:
-    """A canopy height model: `path`, the `plane` it is read in, metres per pixel, and its extent there (x, y)."""
+    """A canopy height model.
+
+    Attributes:
+        path: heights above ground; with a terrain, those of the surface above the same datum.
+        plane: the CRS it is read in.
+        pixel_m: metres per pixel there.
+        bounds: its west, south, east and north there.
+        terrain: heights of the ground, subtracted from the surface.
+        lines: what to tell people, one sentence each.
+    """
 
     path: Path
     plane: CRS
     pixel_m: float
     bounds: tuple[float, float, float, float]
+    terrain: Path | None = None
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +60,47 @@ class Heights:
     transform: Affine
 
 
-def open_heights(path: Path, plane: CRS, bounds: tuple[float, float, float, float]) -> HeightModel:
+def open_heights(
+    path: Path, plane: CRS, bounds: tuple[float, float, float, float], terrain: Path | None = None
+) -> HeightModel:
     """Open a height model that is to lie under an orthophoto.
 
     Args:
-        path: one band, metres above ground.
-        plane: the CRS it is to be read in; the file may be in another.
+        path: one band, metres above ground, or, with a `terrain`, of the surface.
+        plane: the CRS it is to be read in; the files may be in others.
         bounds: west, south, east, north of the orthophoto in `plane`.
+        terrain: one band, metres of the bare ground above the same datum as the surface.
 
     Raises:
         CrsError: no CRS.
-        RasterError: several bands, cut off, or no overlap with `bounds`.
+        RasterError: several bands, cut off, no overlap with `bounds`, or mostly heights that no tree has.
     """
-    path = Path(path)
+    pixel_m, extent = _measured(Path(path), plane, bounds)
+    if terrain is not None:
+        _measured(Path(terrain), plane, bounds)
+    model = HeightModel(Path(path), plane, pixel_m, extent, terrain if terrain is None else Path(terrain))
+    with reading(model) as reader:
+        sample = reader.sampled()
+    if len(sample) and (sample > _HIGHEST_M).mean() > 0.5:
+        what = f"most of its values are above {_HIGHEST_M:g} (half of them above {np.median(sample):,.0f})"
+        what = what if terrain is None else f"most of the surface lies more than {_HIGHEST_M:g} m above the terrain"
+        remedy = "Heights are metres above ground; of a surface above sea level give --dsm and --dtm"
+        remedy = remedy if terrain is None else "Both must be in metres above the same datum, ellipsoid or geoid"
+        raise RasterError(what, where=path, remedy=remedy)
+    lowest = float(np.percentile(sample, _LOWEST_PCT)) if len(sample) else 0.0
+    if terrain is None or abs(lowest) <= _SAME_DATUM_M:
+        return model
+    told = (
+        f"the surface comes down to {lowest:+.0f} m from the terrain, not to the ground: unless trees hide all of it, "
+        "the two models have different datums (ellipsoid, geoid) and heights are wrong by that much"
+    )
+    return replace(model, lines=(told,))
+
+
+def _measured(
+    path: Path, plane: CRS, bounds: tuple[float, float, float, float]
+) -> tuple[float, tuple[float, float, float, float]]:
+    """Metres per pixel and extent in the plane of a file of heights that overlaps `bounds`."""
     with opened(path) as source:
         check_whole(source, path)
         if source.count != 1:
@@ -63,46 +109,78 @@ def open_heights(path: Path, plane: CRS, bounds: tuple[float, float, float, floa
             remedy = "Assign it: `gdal_edit.py -a_srs EPSG:6677 chm.tif`"
             raise CrsError("has no coordinate reference system", where=path, remedy=remedy)
         with WarpedVRT(source, crs=plane.to_wkt()) as warped:
-            model = HeightModel(path, plane, float(abs(warped.transform.a)), tuple(warped.bounds))
+            pixel_m, (left, bottom, right, top) = float(abs(warped.transform.a)), tuple(warped.bounds)
     west, south, east, north = bounds
-    left, bottom, right, top = model.bounds
     if left >= east or right <= west or bottom >= north or top <= south:
         what = f"does not overlap the orthophoto (in {plane.name}: x {left:,.0f} to {right:,.0f}, y {bottom:,.0f} to "
         what += f"{top:,.0f}; orthophoto x {west:,.0f} to {east:,.0f}, y {south:,.0f} to {north:,.0f})"
         raise RasterError(what, where=path, remedy="Check both files' CRS")
-    return model
+    return pixel_m, (left, bottom, right, top)
 
 
 @contextmanager
 def reading(model: HeightModel) -> Iterator["HeightReader"]:
     """The model, open for reading."""
-    with opened(model.path) as source:
-        pixel = model.pixel_m
-        left, _, right, top = model.bounds
-        width = max(1, round((right - left) / pixel))
-        height = max(1, round((top - model.bounds[1]) / pixel))
-        transform = Affine(pixel, 0, left, 0, -pixel, top)
-        options = {"crs": model.plane.to_wkt(), "transform": transform, "width": width, "height": height}
-        with WarpedVRT(source, **options, resampling=Resampling.nearest, nodata=np.nan, dtype="float32") as warped:
-            yield HeightReader(warped, model.path)
+    pixel = model.pixel_m
+    left, bottom, right, top = model.bounds
+    options = {
+        "crs": model.plane.to_wkt(),
+        "transform": Affine(pixel, 0, left, 0, -pixel, top),
+        "width": max(1, round((right - left) / pixel)),
+        "height": max(1, round((top - bottom) / pixel)),
+        "nodata": np.nan,
+        "dtype": "float32",
+    }
+    with ExitStack() as stack:
+
+        def file_of(path: Path, resampling: Resampling) -> HeightFile:
+            source = stack.enter_context(opened(path))
+            warped = stack.enter_context(WarpedVRT(source, **options, resampling=resampling))
+            return HeightFile(path, warped, float(source.scales[0]), float(source.offsets[0]))
+
+        # Terrain models are coarse: their pixels would be steps in the heights.
+        terrain = None if model.terrain is None else file_of(model.terrain, Resampling.bilinear)
+        yield HeightReader(file_of(model.path, Resampling.nearest), terrain)
+
+
+@dataclass(frozen=True, slots=True)
+class HeightFile:
+    """A file of heights, open in the plane's pixels: metres are its values times `scale` plus `offset`."""
+
+    path: Path
+    source: DatasetReader
+    scale: float
+    offset: float
+
+    def read(self, window: Window) -> NDArray[np.float32]:
+        """Metres, nan where there are none.
+
+        Raises:
+            RasterError: the part cannot be decoded.
+        """
+        try:
+            values: NDArray[np.float32] = self.source.read(1, window=window)
+        except RasterioError as error:
+            raise RasterError("a part of the height model cannot be decoded", where=self.path) from error
+        return np.asarray(values * np.float32(self.scale) + np.float32(self.offset), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class HeightReader:
     """An open height model, in the pixels of its plane."""
 
-    source: DatasetReader
-    path: Path
+    surface: HeightFile
+    terrain: HeightFile | None = None
 
     @property
     def size_px(self) -> tuple[int, int]:
         """Width and height."""
-        return self.source.width, self.source.height
+        return self.surface.source.width, self.surface.source.height
 
     @property
     def transform(self) -> Affine:
         """Pixel corners to the plane."""
-        transform: Affine = self.source.transform
+        transform: Affine = self.surface.source.transform
         return transform
 
     def read(self, left: int, top: int, right: int, bottom: int) -> Heights:
@@ -113,11 +191,23 @@ class HeightReader:
         """
         width, height = self.size_px
         left, top, right, bottom = max(0, left), max(0, top), min(width, right), min(height, bottom)
-        window = Window(left, top, max(0, right - left), max(0, bottom - top))
-        try:
-            values = self.source.read(1, window=window)
-        except RasterioError as error:
-            raise RasterError("a part of the height model cannot be decoded", where=self.path) from error
+        values = self._above_ground(Window(left, top, max(0, right - left), max(0, bottom - top)))
         values = np.where((values > -1) & (values < _HIGHEST_M), np.maximum(values, 0), np.nan).astype(np.float32)
         a, b, c, d, e, f = self.transform[:6]
         return Heights(values, Affine(a, b, c + a * left, d, e, f + e * top))
+
+    def sampled(self) -> NDArray[np.float32]:
+        """Metres above ground as the files have them, float32 (n,), of small windows spread over the model."""
+        width, height = self.size_px
+        wide, high = min(width, _SAMPLE_PX), min(height, _SAMPLE_PX)
+        values = [
+            self._above_ground(Window(int(column), int(row), wide, high)).ravel()
+            for row in np.unique(np.linspace(0, height - high, _SAMPLES).astype(int))
+            for column in np.unique(np.linspace(0, width - wide, _SAMPLES).astype(int))
+        ]
+        joined = np.concatenate(values)
+        return joined[np.isfinite(joined)]
+
+    def _above_ground(self, window: Window) -> NDArray[np.float32]:
+        values = self.surface.read(window)
+        return values if self.terrain is None else values - self.terrain.read(window)

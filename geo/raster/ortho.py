@@ -1,5 +1,6 @@
 """An orthophoto, understood before it is read: bands, number type, mask, place and what to tell people about them."""
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from rasterio.windows import Window
 
 from geo.errors import RasterError
 from geo.raster.bands import Bands, find_bands
-from geo.raster.files import check_whole, opened
+from geo.raster.files import beside, check_whole, opened
 from geo.raster.place import Place, Stated, find_place
 from geo.raster.stretch import Stretch, find_stretch
 
@@ -41,7 +42,9 @@ class Ortho:
         place: where it lies.
         stretch: how numbers become 8-bit colours; None where they are.
         masked: whether the file itself says where nothing was photographed.
+        nodata: what each band says stands for nothing.
         collar: the colour around the picture in a file that masks nothing.
+        beside: the other files that its pixels come from.
         date: YYYY-MM-DD of the flight, where the file says it, else "".
         lines: what to tell people, one sentence each.
     """
@@ -54,7 +57,9 @@ class Ortho:
     place: Place
     stretch: Stretch | None
     masked: bool
+    nodata: tuple[str, ...]
     collar: Colour | None
+    beside: tuple[Path, ...]
     date: str
     lines: tuple[str, ...]
 
@@ -96,7 +101,9 @@ def open_ortho(path: Path, stated: Stated | None = None) -> Ortho:
             place=place,
             stretch=stretch,
             masked=not _masks_nothing(source),
+            nodata=tuple(str(value) for value in source.nodatavals),
             collar=collar,
+            beside=beside(source, path),
             date=_date(source),
             lines=tuple(_told(source, bands, place, stretch, collar)),
         )
@@ -174,8 +181,10 @@ def _collar(patches: list[NDArray[Any]], masks_nothing: bool) -> Colour | None:
 def _date(source: DatasetReader) -> str:
     tags = {**source.tags(), **source.tags(ns="IMAGERY")}
     text = tags.get("ACQUISITIONDATETIME") or tags.get("TIFFTAG_DATETIME") or ""
-    digits = text[:10].replace(":", "-")
-    return digits if len(digits) == 10 and digits[:4].isdigit() and digits[4] == digits[7] == "-" else ""
+    try:
+        return dt.date.fromisoformat(text[:10].replace(":", "-")).isoformat()
+    except ValueError:
+        return ""
 
 
 def _told(
@@ -194,5 +203,7 @@ def _told(
         yield f"{source.dtypes[0]} pixels: {stretch} (0.5th to 99.5th percentile of a sample)"
     if bands.others:
         yield f"band {', '.join(map(str, bands.others))} is kept apart: the model looks at red, green and blue"
+    if _date(source) and "ACQUISITIONDATETIME" not in source.tags(ns="IMAGERY"):
+        yield f"dated {_date(source)}, when the file was made: state the day of the flight with --date if it is another"
     if collar is not None:
         yield f"nothing is masked, but whole parts are {'black' if collar[0] == 0 else 'white'}: taken as outside"

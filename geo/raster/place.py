@@ -10,7 +10,7 @@ from pyproj import CRS, Geod
 from pyproj.exceptions import CRSError as ProjCrsError
 from rasterio.io import DatasetReader
 
-from geo.crs import JAPAN_PLANE_ZONES, WGS84, plane_crs, require_crs, require_metric, transformer
+from geo.crs import JAPAN_PLANE_ZONES, JGD2000_PLANE_ZONES, WGS84, plane_crs, require_crs, require_metric, transformer
 from geo.errors import CrsError, RasterError
 from geo.raster.files import is_placed
 
@@ -21,7 +21,6 @@ Floats = NDArray[np.float64]
 _GEOD = Geod(ellps="WGS84")
 _TRUE_SCALE = 0.002
 """Plane systems keep lengths to one part in a thousand; Mercator's pixels are a fifth too long in Japan."""
-_JGD2000_ZONES = range(2443, 2462)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +83,8 @@ def _crs(source: DatasetReader, path: Path, stated: Stated) -> CRS:
         found = None if source.crs is None else CRS.from_wkt(source.crs.to_wkt())
     except ProjCrsError as error:
         raise CrsError("the file's coordinate reference system cannot be understood", where=path) from error
+    if found is not None and found.is_engineering:  # "Local Coordinates" of photogrammetry: no place on Earth
+        found = None
     given = None if stated.crs is None else require_crs(_code(stated.crs), where="--crs")
     if found is None and given is None:
         placed = is_placed(source.transform)
@@ -119,7 +120,7 @@ def _free(source: DatasetReader, path: Path, crs: CRS, stated: Stated) -> Place:
 def _plane(crs: CRS, transform: Affine, ground: list[float], lonlat: tuple[float, float]) -> CRS:
     """The file's own system where it is a true plane and no Japanese zone should stand for it, else the usual one."""
     usual = plane_crs(float(lonlat[0]), float(lonlat[1]))
-    if crs.to_epsg() in {*JAPAN_PLANE_ZONES, *_JGD2000_ZONES}:
+    if crs.to_epsg() in {*JAPAN_PLANE_ZONES, *JGD2000_PLANE_ZONES}:
         return crs
     in_japan = usual.to_epsg() in JAPAN_PLANE_ZONES
     metres = crs.is_projected and {axis.unit_name for axis in crs.axis_info[:2]} == {"metre"}

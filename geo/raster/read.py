@@ -50,8 +50,8 @@ class Patch:
         return np.asarray(blocks.mean(axis=(1, 3)) >= 0.5, bool)
 
 
-_COLLAR_NOISE: Final = 3 / 255
-"""JPEG leaves so much around black."""
+_COLLAR_NOISE: Final = 3
+"""JPEG, which has 8 bits, leaves so much around black; with more bits dark parts of a picture are as near to it."""
 
 _SPECK_PX: Final = 15
 """Of pixels that look like nodata, patches narrower than this are shadows (or glints) in the picture."""
@@ -129,9 +129,9 @@ class OrthoReader:
         way = Resampling.average if self._grid.x_scale < 1 else Resampling.bilinear
         pixels = source.read(ortho.bands.rgb, window=window, out_shape=(3, *shape), resampling=way)
         if ortho.collar is not None:
-            full = np.iinfo(pixels.dtype).max if pixels.dtype.kind in "ui" else 1
+            noise = _COLLAR_NOISE if pixels.dtype == np.uint8 else 0
             far = np.abs(pixels.astype(np.float32) - np.array(ortho.collar, np.float32)[:, None, None])
-            mask = (far > _COLLAR_NOISE * full).any(axis=0)
+            mask = (far > noise).any(axis=0)
         return pixels, mask
 
     def _opened(self) -> Any:

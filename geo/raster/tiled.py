@@ -1,5 +1,7 @@
 """A raster in strips, copied once into tiles: cutting a tile out of strips decodes their whole width."""
 
+import hashlib
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +15,7 @@ from rasterio.io import DatasetReader
 from rasterio.shutil import copy
 
 from geo.errors import RasterError
-from geo.raster.files import opened
+from geo.raster.files import opened, state_of
 from geo.raster.ortho import Ortho
 
 __all__ = ["is_cheap_to_cut", "tiled_copy"]
@@ -55,8 +57,9 @@ def tiled_copy(ortho: Ortho, cache: Path, tell: Callable[[str], None]) -> Ortho:
     with opened(ortho.path) as source:
         if is_cheap_to_cut(source):
             return ortho
-    status = ortho.path.stat()
-    target = cache / f"{ortho.path.stem}-{status.st_size:x}-{status.st_mtime_ns:x}.tiled.tif"
+    states = [state_of(path) for path in (ortho.path, *ortho.beside)]
+    known = hashlib.blake2b(json.dumps([states, ortho.nodata]).encode(), digest_size=8).hexdigest()
+    target = cache / f"{ortho.path.stem}-{known}.tiled.tif"
     if not target.exists():
         tell(f"the orthophoto is stored in strips: it is copied once into tiles, {target}")
         _copy(ortho.path, target)

@@ -24,6 +24,8 @@ _PATH = click.Path(path_type=Path)
 @click.argument("ortho", type=_PATH)
 @click.option("--out", required=True, type=_PATH, help="Folder for the results.")
 @click.option("--chm", type=_PATH, help="Canopy height model: one band, metres above ground.")
+@click.option("--dsm", type=_PATH, help="Surface model, instead of --chm; with --dtm, above the same datum.")
+@click.option("--dtm", type=_PATH, help="Terrain model: the bare ground below the surface of --dsm.")
 @click.option("--stands", type=_PATH, help="Forest register: polygons whose ids are kept. Else stands are delineated.")
 @click.option("--previous", type=_PATH, help="The forest.gpkg of an earlier flight, to see what was lost since.")
 @click.option("--types", type=_PATH, help="Crowns named conifer or broadleaf on this orthophoto, to tell all by.")
@@ -39,6 +41,8 @@ def forest(  # noqa: PLR0913, PLR0917 - one argument per option
     ortho: Path,
     out: Path,
     chm: Path | None,
+    dsm: Path | None,
+    dtm: Path | None,
     stands: Path | None,
     previous: Path | None,
     types: Path | None,
@@ -54,7 +58,7 @@ def forest(  # noqa: PLR0913, PLR0917 - one argument per option
     """Make a stand map from an orthophoto (a GeoTIFF, or what else GDAL reads)."""
     knobs = ForestParams.read(params)
     day = None if date is None else date.date().isoformat()
-    given = ForestInput(ortho, chm, stands, previous, types, Stated(crs, resolution), day)
+    given = ForestInput(ortho, chm, dsm, dtm, stands, previous, types, Stated(crs, resolution), day)
     with open_detector(model, backend) as detector, progress_bar("looking", "tile") as looking:
         results, published = run_forest(given, ForestJob(out, detector, knobs, workers, looking, say, LANGUAGES[lang]))
     for line in results.lines():

@@ -1,5 +1,6 @@
 """The orthophoto from far above: what lies beneath the drawn maps and the printed one."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +12,7 @@ from pyproj import CRS
 from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
-from geo.raster import Grid, OrthoReader
+from geo.raster import BadWindow, Grid, OrthoReader
 from geo.raster.ortho import Ortho
 from pipelines.forest.ground import Ground
 from pipelines.report.labels import Extent
@@ -19,6 +20,7 @@ from pipelines.report.labels import Extent
 __all__ = ["Backdrop", "backdrop_of"]
 
 _LONGEST_PX: Final = 1600
+_PART_PX: Final = 256
 _ASPECT: Final = (1 / 1.6, 3.0)
 """Least and greatest width ÷ height of a map: the shorter side of a strip is widened."""
 
@@ -46,21 +48,16 @@ class Backdrop:
 
 
 def backdrop_of(ground: Ground, ortho: Ortho) -> Backdrop:
-    """The photographed ground and the orthophoto on it, read once and through overviews.
-
-    Raises:
-        BadWindow: the orthophoto cannot be read.
-    """
+    """The photographed ground and the orthophoto on it, read once and through overviews."""
     extent = _shown(ground)
     longest = max(ortho.width_px * ortho.place.ground_m[0], ortho.height_px * ortho.place.ground_m[1])
     grid = Grid(ortho, max(longest / _LONGEST_PX, min(ortho.place.ground_m)))
-    with OrthoReader(grid, fill=255) as reader:
-        patch = reader.read(0, 0, *grid.size_px)
+    rgb, valid = _read(grid)
     a, b, c, d, e, f = ortho.place.transform[:6]
     pixel = max(extent.width, extent.height) / _LONGEST_PX
     rows, columns = max(1, round(extent.height / pixel)), max(1, round(extent.width / pixel))
     empty = Backdrop(np.zeros((rows, columns, 4), np.uint8), extent, ground.crs)
-    bands = np.concatenate([np.moveaxis(patch.rgb, -1, 0), 255 * patch.valid[None].astype(np.uint8)])
+    bands = np.concatenate([np.moveaxis(rgb, -1, 0), 255 * valid[None].astype(np.uint8)])
     seen = np.zeros((4, rows, columns), np.uint8)
     with rasterio.Env():
         reproject(
@@ -73,6 +70,20 @@ def backdrop_of(ground: Ground, ortho: Ortho) -> Backdrop:
             resampling=Resampling.bilinear,
         )
     return Backdrop(np.moveaxis(seen, 0, -1), extent, ground.crs)
+
+
+def _read(grid: Grid) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Colours (rows, columns, 3) and where they are; what cannot be decoded is named among the rejected, and empty."""
+    width, height = grid.size_px
+    rgb, valid = np.full((height, width, 3), 255, np.uint8), np.zeros((height, width), bool)
+    with OrthoReader(grid, fill=255) as reader:
+        for top in range(0, height, _PART_PX):
+            for left in range(0, width, _PART_PX):
+                bottom, right = min(top + _PART_PX, height), min(left + _PART_PX, width)
+                with suppress(BadWindow):
+                    part = reader.read(left, top, right, bottom)
+                    rgb[top:bottom, left:right], valid[top:bottom, left:right] = part.rgb, part.valid
+    return rgb, valid
 
 
 def _shown(ground: Ground) -> Extent:

@@ -19,8 +19,8 @@ __all__ = ["MESH_M", "Ground", "covered", "ground_of"]
 
 Flags = NDArray[np.bool_]
 MESH_M: Final = 20
-_SIDES_M: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
-"""Cells of these sides fill a mesh of 20 m and stands' cells of 10 m, or are as large as half of one."""
+_SIDES_M: Final = (0.5, 1.0, 2.5, 5.0)
+"""Cells of these sides fill a mesh of 20 m, stands' cells of 10 m, and the cells of 5 m that changes are found in."""
 _MOST_CELLS: Final = 30_000_000
 _AT_ONCE: Final = 5_000
 
@@ -64,8 +64,10 @@ class Ground:
 
     def around(self, shape: shapely.Geometry) -> tuple[tuple[slice, slice], Affine]:
         """Rows and columns of the cells that hold a polygon's bounds (none where it lies outside), and their corner."""
-        west, south, east, north = shape.bounds
         height, width = self.seen.shape
+        if shape.is_empty:
+            return (slice(0, 0), slice(0, 0)), self.transform
+        west, south, east, north = shape.bounds
         rows = [int((self.north_m - y) // self.cell_m) for y in (north, south)]
         columns = [int((x - self.west_m) // self.cell_m) for x in (west, east)]
         part = (

@@ -21,12 +21,14 @@ from pipelines.forest.crowns import crown_id
 from pipelines.forest.params import CanopyParams
 from pipelines.forest.shapes import areas_of
 
-__all__ = ["with_heights"]
+__all__ = ["fine_enough", "with_heights"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _BLOCK_PX: Final = 1024
+_REPROJECTED: Final = 1.02
+"""Pixels of a metre are a little longer or shorter in another plane."""
 _EDGE_SHARE: Final = 0.5
 """A crown ends where the canopy is less than half as high as its top."""
 
@@ -77,14 +79,19 @@ def with_heights(crowns: gpd.GeoDataFrame, model: HeightModel, params: CanopyPar
                 near = (row >= top - rim) & (row < top + _BLOCK_PX + rim)
                 near &= (column >= left - rim) & (column < left + _BLOCK_PX + rim)
                 _measure(crowns, np.flatnonzero(near), own, block)
-                if model.pixel_m <= params.tops_pixel_m:
+                if fine_enough(model, params):
                     found.extend(_tops(crowns, np.flatnonzero(near), own, block, params, model.pixel_m))
     low = (crowns["height_m"] < params.lowest_m).to_numpy()
     crowns["counted"] = crowns["counted"] & ~low
     known = crowns["height_m"].notna().to_numpy()
     crowns["seen_by"] = np.where(known & ~low, "both", crowns["seen_by"])
-    crowns["height_from"] = np.where(known, f"highest of the height model within the crown, {model.pixel_m:g} m", "")
+    crowns["height_from"] = np.where(known, f"highest of the height model within the crown, {model.pixel_m:.3g} m", "")
     return _sorted(_joined(crowns, found, model))
+
+
+def fine_enough(model: HeightModel, params: CanopyParams) -> bool:
+    """Whether tree tops can be found in a height model."""
+    return model.pixel_m <= _REPROJECTED * params.tops_pixel_m
 
 
 def _pixels(reader: HeightReader, xy: Floats) -> tuple[Ints, Ints]:
@@ -230,7 +237,7 @@ def _joined(crowns: gpd.GeoDataFrame, found: list[dict[str, Any]], model: Height
         seen_by="chm",
         counted=True,
         n_tops=1,
-        height_from=f"top of the height model, {model.pixel_m:g} m",
+        height_from=f"top of the height model, {model.pixel_m:.3g} m",
     )
     more["class"] = "crown"
     more["uuid"] = crown_id(more)

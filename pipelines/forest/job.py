@@ -15,13 +15,14 @@ import shapely
 from geo.raster import GDAL_OPTIONS, HeightModel, Ortho, Stated, open_heights, open_ortho, tiled_copy
 from models.detector import Detector
 from pipelines.edited import record, refuse_edited, refuse_previous, work_folder
+from pipelines.errors import SurveyError
 from pipelines.executor import READERS
 from pipelines.forest.change import Flown, compare
 from pipelines.forest.crowns import crown_frame
 from pipelines.forest.delineate import delineate
 from pipelines.forest.gaps import gap_cells, gaps
 from pipelines.forest.ground import Ground, ground_of, plane_bounds
-from pipelines.forest.heights import with_heights
+from pipelines.forest.heights import fine_enough, with_heights
 from pipelines.forest.mesh import mesh20m
 from pipelines.forest.params import ForestParams
 from pipelines.forest.previous import MAP_VERSION, Previous, read_previous
@@ -52,6 +53,8 @@ class ForestInput:
     Attributes:
         ortho: the orthophoto.
         chm: canopy height model, metres above ground.
+        dsm: surface model, instead of a canopy height model.
+        dtm: terrain model, which is subtracted from it.
         stands: the register's polygons; without them stands are told apart by their crowns.
         previous: the `forest.gpkg` of an earlier flight, to see what changed.
         types: crowns of this flight that people named conifer or broadleaf, to tell the others' types by.
@@ -61,6 +64,8 @@ class ForestInput:
 
     ortho: Path
     chm: Path | None = None
+    dsm: Path | None = None
+    dtm: Path | None = None
     stands: Path | None = None
     previous: Path | None = None
     types: Path | None = None
@@ -120,28 +125,44 @@ def run_forest(given: ForestInput, job: ForestJob) -> tuple[Results, Published]:
         results = _assessed(given, ready, seen, job)
         for known in _RECORDS.values():
             record(work / known, None)
-        published = publish(results, ready.ortho, job.out_dir, job.languages)
-        for name, known in _RECORDS.items():
-            record(work / known, job.out_dir / name)
+        published = publish(results, ready.ortho, job.out_dir, job.languages, lambda path: _written(path, work))
     return results, published
+
+
+def _written(product: Path, work: Path) -> None:
+    """People may edit a product from the moment it is there, whatever becomes of the others."""
+    if product.name in _RECORDS:
+        record(work / _RECORDS[product.name], product)
 
 
 def _opened(given: ForestInput, job: ForestJob, work: Path) -> _Ready:
     """Open everything before anything long begins, so that a wrong file is refused in seconds."""
     ortho = open_ortho(given.ortho, given.stated)
     plan = plan_scan(ortho, job.detector.card, job.params.orthophoto)
-    heights = None if given.chm is None else open_heights(given.chm, ortho.plane, plane_bounds(plan.grid))
-    register = None if given.stands is None else read_register(given.stands, ortho.plane, frozenset(COLUMNS))
-    previous = None if given.previous is None else read_previous(given.previous, ortho.plane, plane_bounds(plan.grid))
+    heights = _heights(given, ortho, plan)
+    bounds = plane_bounds(plan.grid)
+    register = None if given.stands is None else read_register(given.stands, ortho.plane, frozenset(COLUMNS), bounds)
+    previous = None if given.previous is None else read_previous(given.previous, ortho.plane, bounds)
     named = None if given.types is None else read_named(given.types, ortho.plane)
-    theirs = [line for one in (register, previous) if one is not None for line in one.lines]
+    theirs = [line for one in (register, previous, heights) if one is not None for line in one.lines]
     for line in (*ortho.lines, *scan_lines(plan), *theirs):
         job.tell(line)
     if heights is not None:
-        tops = heights.pixel_m <= job.params.canopy.tops_pixel_m
-        job.tell(f"heights of {heights.pixel_m:g} m a pixel" + ("" if tops else ": too coarse to find tree tops in"))
+        tops = fine_enough(heights, job.params.canopy)
+        job.tell(f"heights of {heights.pixel_m:.3g} m a pixel" + ("" if tops else ": too coarse to find tree tops in"))
     tiled = tiled_copy(ortho, work / "cache", job.tell)
     return _Ready(tiled, plan_scan(tiled, job.detector.card, job.params.orthophoto), heights, register, previous, named)
+
+
+def _heights(given: ForestInput, ortho: Ortho, plan: Scan) -> HeightModel | None:
+    """The height model that is given in one way or the other."""
+    if (given.dsm is None) != (given.dtm is None):
+        here, there = ("dsm", "dtm") if given.dtm is None else ("dtm", "dsm")
+        raise SurveyError(f"--{here} is given without --{there}", remedy="Heights of trees are what lies between both")
+    if given.chm is not None and given.dsm is not None:
+        raise SurveyError("heights are given twice", remedy="Leave out --chm, or --dsm and --dtm")
+    path = given.chm if given.dsm is None else given.dsm
+    return None if path is None else open_heights(path, ortho.plane, plane_bounds(plan.grid), given.dtm)
 
 
 def _assessed(given: ForestInput, ready: _Ready, seen: Scanned, job: ForestJob) -> Results:
@@ -177,6 +198,7 @@ def _assessed(given: ForestInput, ready: _Ready, seen: Scanned, job: ForestJob) 
         ground=ground,
         error=error,
         n_full=seen.n_full,
+        register_columns=() if ready.register is None else ready.register.columns,
         types=types,
     )
     return results if ready.previous is None else _with_change(results, ready.previous, params)

@@ -8,7 +8,7 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from geo.crs import JAPAN_PLANE_ZONES
+from geo.crs import JAPAN_PLANE_ZONES, JGD2000_PLANE_ZONES
 from pipelines.forest.ground import MESH_M, Ground
 from pipelines.forest.params import MeshParams
 
@@ -70,9 +70,10 @@ def mesh_names(ground: Ground, rows: Ints, columns: Ints) -> list[str]:
     west = (ground.west_m + MESH_M * columns).astype(np.int64)
     north = (ground.north_m - MESH_M * rows).astype(np.int64)
     code = ground.crs.to_epsg()
-    if code not in JAPAN_PLANE_ZONES:
+    zones = next((zones for zones in (JAPAN_PLANE_ZONES, JGD2000_PLANE_ZONES) if code in zones), None)
+    if zones is None:
         return [f"E{x}N{y - MESH_M}" for x, y in zip(west.tolist(), north.tolist(), strict=True)]
-    zone = code - JAPAN_PLANE_ZONES.start + 1
+    zone = code - zones.start + 1
     return [_sheet_name(zone, x, y) for x, y in zip(west.tolist(), north.tolist(), strict=True)]
 
 

@@ -1,7 +1,7 @@
 """A forest survey's results as files: GeoPackage, QGIS project, picture, reports and summary."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,10 @@ _CROWN_COLUMNS = ["uuid", "class", "score", "crown_diameter_m", "area_m2", "heig
 _TYPE_COLUMNS = ["type", "type_probability"]
 
 
+def _nothing(_path: Path) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """Where the products lie; `bundle` is GeoPackage, project and reduced orthophoto in one ZIP."""
@@ -61,7 +65,13 @@ class Published:
     summary: Path
 
 
-def publish(results: Results, ortho: Ortho, out_dir: Path, languages: tuple[str, ...] = LANGUAGES) -> Published:
+def publish(
+    results: Results,
+    ortho: Ortho,
+    out_dir: Path,
+    languages: tuple[str, ...] = LANGUAGES,
+    written: Callable[[Path], None] = _nothing,
+) -> Published:
     """Write the products, each whole or not at all, the summary last.
 
     Args:
@@ -69,6 +79,7 @@ def publish(results: Results, ortho: Ortho, out_dir: Path, languages: tuple[str,
         ortho: its orthophoto.
         out_dir: the folder, made where it is missing.
         languages: of the reports.
+        written: called with each file that people may edit, as soon as it is there.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
@@ -81,7 +92,8 @@ def publish(results: Results, ortho: Ortho, out_dir: Path, languages: tuple[str,
         part.write_bytes(quick_look(results, beneath))
     tables = layers(results)
     write_geopackage(out_dir / GEOPACKAGE_NAME, tables, _date(results) or _UNDATED)
-    _write_qgis(out_dir, results, tables, beneath)
+    written(out_dir / GEOPACKAGE_NAME)
+    _write_qgis(out_dir, results, tables, beneath, written)
     reports = write_reports(results, beneath, out_dir, languages)
     with replacing(out_dir / SUMMARY_NAME) as part:
         part.write_text("\n".join([results.survey, *ortho.lines, *results.lines(), ""]), encoding="utf-8")
@@ -95,13 +107,16 @@ def publish(results: Results, ortho: Ortho, out_dir: Path, languages: tuple[str,
     )
 
 
-def _write_qgis(out_dir: Path, results: Results, tables: list[Layer], beneath: Backdrop) -> None:
+def _write_qgis(
+    out_dir: Path, results: Results, tables: list[Layer], beneath: Backdrop, written: Callable[[Path], None]
+) -> None:
     """The project beside the GeoPackage, and both with the reduced orthophoto in a ZIP to hand on."""
     project = forest_project(results, tables, beneath, (GEOPACKAGE_NAME, PHOTO_NAME))
     with replacing(out_dir / PHOTO_NAME) as part:
         write_photo(part, beneath)
     with replacing(out_dir / PROJECT_NAME) as part:
         write_project(part, project)
+    written(out_dir / PROJECT_NAME)
     with replacing(out_dir / BUNDLE_NAME) as part:
         members = {name: out_dir / name for name in (GEOPACKAGE_NAME, PROJECT_NAME, PHOTO_NAME)}
         write_zip(part, members, project.date)
@@ -138,18 +153,18 @@ def layers(results: Results) -> list[Layer]:
         "survey_extent": extent,
     }
     kept = () if results.change is None else results.change.kept
-    return [forest_layer(name, _rounded(table, kept), kept) for name, table in tables.items()]
+    exact = frozenset((*kept, *results.register_columns))
+    return [forest_layer(name, _rounded(table, exact), kept) for name, table in tables.items()]
 
 
 def _points(xy: np.ndarray) -> np.ndarray:
     return shapely.points(xy) if len(xy) else np.empty(0, object)
 
 
-def _rounded(frame: gpd.GeoDataFrame, kept: Sequence[str]) -> gpd.GeoDataFrame:
+def _rounded(frame: gpd.GeoDataFrame, exact: frozenset[str]) -> gpd.GeoDataFrame:
     """No more digits than mean something; columns of a register and of people stay as they are."""
     mine = [c for c in frame.select_dtypes("float64") if c in _DECIMALS or c.endswith(("_m", "_ha", "_pct", "_m2"))]
-    own = [column for column in mine if not str(column).startswith("reg_") and column not in kept]
-    return frame.assign(**{column: frame[column].round(_DECIMALS.get(str(column), 1)) for column in own})
+    return frame.assign(**{c: frame[c].round(_DECIMALS.get(str(c), 1)) for c in mine if c not in exact})
 
 
 def _dates(date: dt.date | None, n: int) -> "pd.Series[dt.date]":

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Final
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pyogrio
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
 
-from geo.crs import require_crs
+from geo.crs import JAPAN_PLANE_ZONES, JGD2000_PLANE_ZONES, require_crs
 from geo.errors import CrsError
 from pipelines.errors import SurveyError
 from pipelines.forest.compartments import stand_names
@@ -20,6 +21,11 @@ from pipelines.forest.compartments import stand_names
 __all__ = ["Register", "read_register"]
 
 _LISTED: Final = 5
+_STAND_MAP: Final = "stands"
+_JAPAN: Final = frozenset((*JAPAN_PLANE_ZONES, *JGD2000_PLANE_ZONES))
+_LANGUAGE_BYTE: Final = 29
+_HEADER_BYTES: Final = 32
+"""Of a dBASE table: where it may name its code page, and where its columns' names begin, 32 bytes a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,82 +44,126 @@ class Register:
     id_column: str
     lines: tuple[str, ...]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The register's own columns."""
+        return tuple(str(column) for column in self.frame.columns if column not in {"stand", "geometry"})
 
-def read_register(path: Path, plane: CRS, taken: frozenset[str]) -> Register:
+
+def read_register(path: Path, plane: CRS, taken: frozenset[str], bounds: tuple[float, float, float, float]) -> Register:
     """Read the polygons of a GeoPackage, Shapefile or GeoJSON.
 
     Polygons that cross themselves are measured as repaired, and named; those that are no polygons are left out.
 
     Args:
-        path: the file; of several layers the first with polygons is read.
+        path: the file; of several layers with polygons `stands` is read, else the first.
         plane: the survey's CRS.
         taken: columns that the stand map has itself.
+        bounds: west, south, east, north of the orthophoto in `plane`.
 
     Raises:
-        SurveyError: no such file, no polygons, or two layers in different CRSs.
+        SurveyError: no such file, no polygons, none on the orthophoto, or two layers in different CRSs.
         CrsError: no CRS.
     """
     if not path.exists():
         raise SurveyError("no such register", where=path)
     try:
-        layer, crs = _polygon_layer(path)
-        frame = pyogrio.read_dataframe(path, layer=layer)
+        layer, crs, others = _polygon_layer(path)
+        encoding = _unstated_encoding(path, plane)
+        frame = pyogrio.read_dataframe(path, layer=layer, encoding=encoding)
     except (DataSourceError, DataLayerError) as error:
         raise SurveyError(f"the register cannot be read ({str(error).splitlines()[0]})", where=path) from error
     own = require_crs(crs, where=path)
     lines = [] if own.equals(plane, ignore_axis_order=True) else [f"the register is in {own.name}: it is reprojected"]
+    if others:
+        lines.append(f"the register has several layers: {layer} is read, not {_listed(others)}")
+    if encoding is not None:
+        lines.append(f"the register does not say how its letters are written: read as {encoding}")
     if frame.geometry.name != "geometry":
         frame = frame.rename_geometry("geometry")
     named, id_column = stand_names(frame)
     names = pd.Series(named, frame.index)
-    good, told = _usable(frame, named)
-    lines.extend(told)
+    shapes = np.array([_repaired(shape) for shape in shapely.force_2d(frame.geometry.to_numpy())], object)
+    good = pd.Series([shape is not None and not shape.is_empty for shape in shapes], frame.index)
+    lines.extend(_faults(frame.geometry, named, good.to_list()))
     if not good.any():
         raise SurveyError("the register holds no polygons", where=path)
     if id_column and names[good].duplicated().any():
         lines.append(f"{id_column} repeats: {_listed(names[good][names[good].duplicated()].unique().tolist())}")
-    shapes = shapely.force_2d(frame.geometry.to_numpy())
-    frame = frame.set_geometry([_repaired(shape) for shape in shapes], crs=own)[good].to_crs(plane)
+    frame = frame.set_geometry(shapes, crs=own)[good].to_crs(plane)
+    lines.extend(_on_orthophoto(frame, bounds, path))
     frame = frame.rename(columns={c: f"reg_{c}" for c in frame.columns if c != "geometry" and _clashes(c, taken)})
     frame.insert(0, "stand", [str(name) for name in names[good]])
     return Register(frame.reset_index(drop=True), id_column, tuple(lines))
 
 
-def _polygon_layer(path: Path) -> tuple[str, str | None]:
-    found = [
-        (name, pyogrio.read_info(path, layer=name)["crs"])
+def _polygon_layer(path: Path) -> tuple[str, str | None, list[str]]:
+    """The layer to read, its CRS, and the other layers with polygons."""
+    found = {
+        str(name): pyogrio.read_info(path, layer=name)["crs"]
         for name, kind in pyogrio.list_layers(path)
         if kind is not None and ("Polygon" in kind or kind in {"Unknown", "GeometryCollection"})
-    ]
+    }
     if not found:
         raise SurveyError("the register holds no polygons", where=path)
-    if len({crs for _, crs in found}) > 1:
-        listed = ", ".join(f"{name} in {crs}" for name, crs in found)
+    if len(set(found.values())) > 1:
+        listed = ", ".join(f"{name} in {crs}" for name, crs in found.items())
         remedy = "Keep one layer, or bring them into one CRS"
         raise CrsError(f"layers in several CRSs ({listed})", where=path, remedy=remedy)
-    return found[0]
+    chosen = _STAND_MAP if _STAND_MAP in found else next(iter(found))
+    return chosen, found[chosen], [name for name in found if name != chosen]
 
 
-def _usable(frame: gpd.GeoDataFrame, names: list[str]) -> tuple["shapely.Geometry", Iterator[str]]:
-    shapes = frame.geometry
-    kinds = shapes.geom_type.isin(["Polygon", "MultiPolygon"]) & ~shapes.is_empty & shapes.notna()
-    broken = kinds & ~shapes.is_valid
-    return kinds, _faults(shapes, names, kinds.to_list(), broken.to_list())
+def _unstated_encoding(path: Path, plane: CRS) -> str | None:
+    """How a Shapefile of Japan is written that does not say it: GDAL would take its letters for Western ones."""
+    table = path.with_suffix(".dbf")
+    stated = any(path.with_suffix(suffix).exists() for suffix in (".cpg", ".CPG"))
+    if path.suffix.lower() != ".shp" or stated or not table.exists() or plane.to_epsg() not in _JAPAN:
+        return None
+    content = table.read_bytes()
+    if len(content) < _HEADER_BYTES or content[_LANGUAGE_BYTE]:
+        return None
+    begin = int.from_bytes(content[8:10], "little")
+    names = (content[k : k + 11].split(b"\0")[0] for k in range(_HEADER_BYTES, begin - 1, 32))
+    text = b"".join(names) + content[begin:]
+    foreign = sum(byte > 127 for byte in text)
+    # Letters that a field's end cuts in two cannot be read in any encoding.
+    likely = (one for one in ("utf-8", "cp932") if text.decode(one, "replace").count("\ufffd") <= 0.02 * foreign)
+    return next(likely, None) if foreign else None
 
 
-def _faults(shapes: gpd.GeoSeries, names: list[str], kinds: list[bool], broken: list[bool]) -> Iterator[str]:
+def _faults(shapes: gpd.GeoSeries, names: list[str], good: list[bool]) -> Iterator[str]:
+    invalid = (shapes.notna() & ~shapes.is_valid).to_list()
+    broken = [bad and kept for bad, kept in zip(invalid, good, strict=True)]
     crossing = [name for name, bad in zip(names, broken, strict=True) if bad]
     if crossing:
         first = shapely.is_valid_reason(shapes[broken.index(True)])
         n, listed = len(crossing), _listed(crossing)
         yield f"{n} polygons of the register are invalid and measured as repaired: {listed} ({first})"
-    absent = [name for name, good in zip(names, kinds, strict=True) if not good]
+    absent = [name for name, kept in zip(names, good, strict=True) if not kept]
     if absent:
         yield f"{len(absent)} rows of the register have no polygon and are left out: {_listed(absent)}"
 
 
-def _repaired(shape: shapely.Geometry) -> shapely.Geometry:
-    if shape is None or shape.is_valid:
+def _on_orthophoto(frame: gpd.GeoDataFrame, bounds: tuple[float, float, float, float], path: Path) -> Iterator[str]:
+    """How many polygons lie where the orthophoto is; none is a wrong file, or a wrong CRS."""
+    there = int(shapely.intersects(frame.geometry.to_numpy(), shapely.box(*bounds)).sum())
+    if not there:
+        west, south, east, north = frame.total_bounds
+        what = (
+            f"none of its polygons lies on the orthophoto (x {west:,.0f} to {east:,.0f}, y {south:,.0f} to {north:,.0f}"
+        )
+        what += f"; orthophoto x {bounds[0]:,.0f} to {bounds[2]:,.0f}, y {bounds[1]:,.0f} to {bounds[3]:,.0f})"
+        raise SurveyError(what, where=path, remedy="Check both files' CRS")
+    if there < len(frame):
+        yield f"{there:,} of the register's {len(frame):,} polygons lie on the orthophoto"
+
+
+def _repaired(shape: shapely.Geometry | None) -> shapely.Geometry | None:
+    """A valid polygon, perhaps an empty one; None of what is no polygon."""
+    if shape is None or shape.geom_type not in {"Polygon", "MultiPolygon"}:
+        return None
+    if shape.is_valid:
         return shape
     made = shapely.make_valid(shape, method="structure", keep_collapsed=False)
     parts = [part for part in shapely.get_parts(made) if part.geom_type == "Polygon"]

@@ -32,6 +32,7 @@ class Results:
         ground: cells of what was photographed and covered.
         error: of counts.
         n_full: tiles that showed as many boxes as the model keeps of a picture.
+        register_columns: of `stands`, those that the register has given.
         types: how types of trees were told, where people named some; where that worked, `crowns` has
             `type` and `stands` have shares.
         change: since an earlier flight, where there is one; then `mesh` and `stands` hold what changed in each.
@@ -50,6 +51,7 @@ class Results:
     ground: Ground
     error: CountError
     n_full: int
+    register_columns: tuple[str, ...] = ()
     types: TypesTold | None = None
     change: Change | None = None
 

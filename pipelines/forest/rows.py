@@ -52,7 +52,7 @@ class Column:
 
 
 def rows_of(results: Results) -> list[StandRow]:
-    """All stands, the largest first; of equal ones by name."""
+    """All stands, those that were photographed first, of them the largest; of equal ones by name."""
     table = results.stands
     unknown = [math.nan] * len(table)
     heights, losses = (table.get(name, unknown) for name in ("height_m", "loss_ha"))
@@ -74,7 +74,7 @@ def rows_of(results: Results) -> list[StandRow]:
         )
         for stand, height, loss in zip(table[_NEEDED].itertuples(), heights, losses, strict=True)
     ]
-    return sorted(rows, key=lambda row: (-round(row.area_ha, 4), row.stand))
+    return sorted(rows, key=lambda row: (row.seen_pct <= 0, -round(row.area_ha, 4), row.stand))
 
 
 def columns_of(results: Results) -> Iterator[Column]:

@@ -97,13 +97,15 @@ def stand_table(
     shapes = stands.geometry.to_numpy()
     which, top = shapely.STRtree(tops).query(shapes, predicate="intersects")
     order = np.argsort(which, kind="stable")
-    members = np.split(top[order], np.searchsorted(which[order], np.arange(1, len(shapes))))
+    members = np.split(top[order], np.searchsorted(which[order], np.arange(1, len(shapes))))[: len(shapes)]
     rows = [
         {**_areas(shape, ground, gap_labels), **_sizes(counted.iloc[np.sort(inside)])}
         for shape, inside in zip(shapes, members, strict=True)
     ]
-    table = pd.DataFrame([_figures(row, error) for row in rows])
-    table = table.astype({"n_crowns": pd.Int32Dtype()}) if len(table) else table
+    nothing = {**dict.fromkeys(("area", "seen", "covered", "open"), 0.0), **_sizes(counted.iloc[:0])}
+    # Without stands the table has its columns all the same.
+    table = pd.DataFrame([_figures(row, error) for row in rows or [nothing]]).iloc[: len(rows)]
+    table = table.astype({"n_crowns": pd.Int32Dtype()})
     own = [column for column in COLUMNS if column in table]
     joined = pd.concat([stands.drop(columns="geometry"), table[own].set_axis(stands.index)], axis=1)
     return gpd.GeoDataFrame(joined, geometry=shapes, crs=stands.crs)

@@ -1,6 +1,7 @@
 """Orthophotos as they come, and as they should not."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ from affine import Affine
 from foresting import plant, write_ortho
 from pyproj import CRS
 from rasterio._env import get_gdal_config
+from rasterio.shutil import copy
 
 from geo.errors import CrsError, RasterError
-from geo.raster import GDAL_OPTIONS, Grid, OrthoReader, Stated, open_heights, open_ortho, tiled_copy
+from geo.raster import GDAL_OPTIONS, Grid, OrthoReader, Stated, open_heights, open_ortho, reading, tiled_copy
+from geo.raster.files import state_of
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +22,12 @@ def picture():
     return plant(480, 320).picture
 
 
-def _heights(path, **options):
+def _heights(path, values=1.0, **options):
     profile = {"driver": "GTiff", "width": 48, "height": 32, "count": 1, "dtype": "float32", "crs": "EPSG:6677"}
     profile |= {"transform": Affine(1, 0, -20_000, 0, -1, -30_000), **options}
+    profile["dtype"] = getattr(values, "dtype", profile["dtype"])
     with rasterio.open(path, "w", **profile) as target:
-        target.write(np.ones((profile["count"], 32, 48), "float32"))
+        target.write(np.broadcast_to(values, (profile["count"], 32, 48)).astype(profile["dtype"]))
     return path
 
 
@@ -196,3 +200,69 @@ def test_height_models_that_do_not_fit_are_refused(tmp_path):
         open_heights(_heights(tmp_path / "two.tif", count=2), plane, bounds)
     with pytest.raises(CrsError, match="no coordinate"):
         open_heights(_heights(tmp_path / "lost.tif", crs=None), plane, bounds)
+
+
+def test_heights_in_other_units_or_above_the_sea_are_refused_and_scales_applied(tmp_path):
+    bounds = (-20_000.0, -30_032.0, -19_952.0, -30_000.0)
+    plane = CRS(6677)
+    centimetres = np.full((32, 48), 1500, np.int16)
+    path = _heights(tmp_path / "cm.tif", values=centimetres)
+    with pytest.raises(RasterError, match=r"most of its values are above 130 \(half of them above 1,500\).*--dsm"):
+        open_heights(path, plane, bounds)
+    with rasterio.open(path, "r+") as target:
+        target.scales = (0.01,)
+    with reading(open_heights(path, plane, bounds)) as reader:
+        np.testing.assert_allclose(reader.read(0, 0, 10, 10).values, 15.0)
+
+
+def test_surface_and_terrain_of_different_datums_are_named(tmp_path):
+    bounds = (-20_000.0, -30_032.0, -19_952.0, -30_000.0)
+    surface = _heights(tmp_path / "dsm.tif", values=np.full((32, 48), 237.0, np.float32))
+    terrain = _heights(tmp_path / "dtm.tif", values=np.full((32, 48), 200.0, np.float32))
+    (said,) = open_heights(surface, CRS(6677), bounds, terrain).lines
+    assert "+37 m from the terrain" in said
+    level = _heights(tmp_path / "level.tif", values=np.full((32, 48), 236.0, np.float32))
+    assert not open_heights(surface, CRS(6677), bounds, level).lines
+
+
+def test_a_dark_picture_of_16_bits_is_no_collar(tmp_path):
+    dark = np.random.default_rng(0).integers(200, 600, (600, 480, 3)).astype(np.uint16)
+    dark[300:] = 0
+    ortho = open_ortho(write_ortho(tmp_path / "dark.tif", dark))
+    assert ortho.collar == (0, 0, 0)
+    with OrthoReader(Grid(ortho, 0.1)) as reader:
+        valid = reader.read(0, 0, 480, 600).valid
+    assert valid[:290].all()
+    assert not valid[310:].any()
+
+
+def test_a_day_that_is_none_is_not_taken_for_one(picture, tmp_path):
+    path = write_ortho(tmp_path / "p.tif", picture)
+    for text, date in (("0000:00:00 00:00:00", ""), ("2026:05:01 09:30:00", "2026-05-01")):
+        with rasterio.open(path, "r+") as target:
+            target.update_tags(TIFFTAG_DATETIME=text)
+        ortho = open_ortho(path)
+        assert ortho.date == date
+        assert any("when the file was made" in line for line in ortho.lines) == bool(date)
+
+
+def test_coordinates_of_a_photogrammetry_program_are_no_place(picture, tmp_path):
+    local = (
+        'LOCAL_CS["Local Coordinates (m)",LOCAL_DATUM["Local Datum",0],UNIT["metre",1],AXIS["X",EAST],AXIS["Y",NORTH]]'
+    )
+    path = write_ortho(tmp_path / "local.tif", picture, crs=local)
+    with pytest.raises(CrsError, match="no coordinate reference system"):
+        open_ortho(path)
+    assert open_ortho(path, Stated("6677")).plane == CRS(6677)
+
+
+def test_the_tiles_of_a_virtual_raster_are_part_of_what_was_read(picture, tmp_path):
+    tile = write_ortho(tmp_path / "tile.tif", picture)
+    shutil.copy(tile, tmp_path / "plain.tif")
+    virtual = tmp_path / "all.vrt"
+    copy(tile, virtual, driver="VRT")
+    assert open_ortho(virtual).beside == (tile,)
+    assert open_ortho(tmp_path / "plain.tif").beside == ()
+    before = state_of(tile)
+    write_ortho(tile, picture[::-1])
+    assert state_of(tile) != before

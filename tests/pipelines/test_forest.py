@@ -40,6 +40,7 @@ from spot_network import write_spot_model
 
 EAST, NORTH = JAPAN_NORTH_WEST
 PLANE = CRS(6677)
+FLOWN = (EAST, NORTH - 129.6, EAST + 169.6, NORTH)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +177,7 @@ def test_a_registers_ids_and_columns_are_kept_and_its_faults_named(ortho, tmp_pa
     names = ["い-7", "は-2", "ろ-1", "に-9"]
     frame = gpd.GeoDataFrame({"小班": names, "Area_ha": 0.4, "樹種": "スギ"}, geometry=shapes, crs=6677)
     frame.to_crs(4612).to_file(tmp_path / "register.gpkg", layer="stands")
-    register = read_register(tmp_path / "register.gpkg", PLANE, frozenset(COLUMNS))
+    register = read_register(tmp_path / "register.gpkg", PLANE, frozenset(COLUMNS), FLOWN)
     assert register.id_column == "小班"
     told = "\n".join(register.lines)
     assert "は-2 (Self-intersection" in told
@@ -270,6 +271,8 @@ def test_meshes_are_named_by_the_sheets_of_the_national_base_map():
     assert mesh_names(ground, np.array([0, 1]), np.array([0, 0])) == ["09LD05-000-000", "09LD05-001-000"]
     abroad = Ground(CRS(32611), 440_000.0, 5_526_560.0, 0.5, ground.seen, ground.cover)
     assert mesh_names(abroad, np.array([1]), np.array([2])) == ["E440040N5526520"]
+    former = Ground(CRS(2451), ground.west_m, ground.north_m, 0.5, ground.seen, ground.cover)
+    assert mesh_names(former, np.array([0]), np.array([0])) == ["09LD05-000-000"]
 
 
 def test_nothing_found_is_a_map_all_the_same(tmp_path):

@@ -1,0 +1,175 @@
+"""What offices have beside an orthophoto: registers and heights as they come, and files that are a little damaged."""
+
+import os
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import shapely
+from foresting import JAPAN_NORTH_WEST, ExactDetector, plant, write_ortho
+from pyproj import CRS
+from stand_maps import write_heights
+
+from geo.geopackage import read_layer
+from pipelines.errors import OutputError, SurveyError
+from pipelines.forest.ground import _SIDES_M
+from pipelines.forest.job import ForestInput, ForestJob, run_forest
+from pipelines.forest.losses import CELL_M
+from pipelines.forest.params import ForestParams, StandParams
+from pipelines.forest.register import read_register
+from pipelines.forest.reports import write_reports
+from pipelines.forest.rows import rows_of
+from pipelines.forest.stands import COLUMNS
+from pipelines.orthophoto import OrthoParams
+
+EAST, NORTH = JAPAN_NORTH_WEST
+FLOWN = (EAST, NORTH - 100, EAST + 100, NORTH)
+
+
+@pytest.fixture(scope="module")
+def forest():
+    return plant(900, 700)
+
+
+@pytest.fixture(scope="module")
+def ortho(forest, tmp_path_factory):
+    return write_ortho(tmp_path_factory.mktemp("inputs") / "forest.tif", forest.picture)
+
+
+def _job(out: Path) -> ForestJob:
+    return ForestJob(out, ExactDetector(), ForestParams(orthophoto=OrthoParams(tile_px=640)))
+
+
+def _register(path: Path, shapes: list, **columns: object) -> Path:
+    gpd.GeoDataFrame({"小班": range(1, len(shapes) + 1), **columns}, geometry=shapes, crs=6677).to_file(path)
+    return path
+
+
+def _read(path: Path):
+    return read_register(path, CRS(6677), frozenset(COLUMNS), FLOWN)
+
+
+def test_a_registers_figures_stay_as_they_are(ortho, tmp_path):
+    stand = shapely.box(EAST + 10, NORTH - 60, EAST + 60, NORTH - 10)
+    register = _register(tmp_path / "register.gpkg", [stand], 面積_ha=0.0437, site_m=1.2345)
+    _, published = run_forest(ForestInput(ortho, stands=register), _job(tmp_path / "out"))
+    stands = read_layer(published.geopackage, "stands")
+    assert stands["面積_ha"][0] == 0.0437
+    assert stands["site_m"][0] == 1.2345
+
+
+def test_stands_that_were_flown_over_come_first(ortho, tmp_path):
+    elsewhere = shapely.box(EAST + 1000, NORTH - 900, EAST + 1900, NORTH)
+    shapes = [elsewhere, shapely.box(EAST + 10, NORTH - 60, EAST + 60, NORTH - 10)]
+    register = _register(tmp_path / "register.gpkg", shapes)
+    said: list[str] = []
+    job = ForestJob(tmp_path / "out", ExactDetector(), ForestParams(), tell=said.append)
+    results, _ = run_forest(ForestInput(ortho, stands=register), job)
+    assert [row.stand for row in rows_of(results)] == ["2", "1"]
+    assert "1 of the register's 2 polygons lie on the orthophoto" in said
+
+
+def test_a_register_of_another_place_is_refused(ortho, tmp_path):
+    register = _register(tmp_path / "register.gpkg", [shapely.box(0, 0, 50, 50)])
+    with pytest.raises(SurveyError, match=r"none of its polygons lies on the orthophoto \(x 0 to 50"):
+        run_forest(ForestInput(ortho, stands=register), _job(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "utf-8"])
+def test_a_shapefile_that_does_not_name_its_encoding_is_read_in_japanese(encoding, tmp_path):
+    shapes = [shapely.box(EAST + k, NORTH - 20, EAST + k + 5, NORTH) for k in (0, 10)]
+    frame = gpd.GeoDataFrame({"林班": ["12", "12"], "小班": ["い", "ろ"], "樹種": "スギ"}, geometry=shapes, crs=6677)
+    path = tmp_path / "register.shp"
+    frame.to_file(path, encoding=encoding)
+    path.with_suffix(".cpg").unlink()
+    table = bytearray(path.with_suffix(".dbf").read_bytes())
+    table[29] = 0
+    path.with_suffix(".dbf").write_bytes(table)
+    register = _read(path)
+    assert list(register.frame["stand"]) == ["12-い", "12-ろ"]
+    assert list(register.frame["樹種"]) == ["スギ"] * 2
+    assert any(f"read as {encoding}" in line for line in register.lines)
+
+
+def test_of_several_layers_the_stands_are_read_and_the_others_named(tmp_path):
+    path = tmp_path / "map.gpkg"
+    box = shapely.box(EAST, NORTH - 20, EAST + 20, NORTH)
+    for layer, stand in (("crowns", "no stand"), ("stands", "い-1")):
+        gpd.GeoDataFrame({"stand": [stand]}, geometry=[box], crs=6677).to_file(path, layer=layer)
+    register = _read(path)
+    assert list(register.frame["stand"]) == ["い-1"]
+    assert "the register has several layers: stands is read, not crowns" in register.lines
+
+
+def test_a_sliver_that_collapses_when_it_is_repaired_is_left_out_and_named(tmp_path):
+    flat = shapely.Polygon([(EAST, NORTH), (EAST + 9, NORTH), (EAST + 4, NORTH), (EAST, NORTH)])
+    register = _read(_register(tmp_path / "register.gpkg", [flat, shapely.box(EAST, NORTH - 20, EAST + 20, NORTH)]))
+    assert list(register.frame["stand"]) == ["2"]
+    assert "1 rows of the register have no polygon and are left out: 1" in register.lines
+
+
+def test_surface_and_terrain_give_the_heights_that_lie_between_them(ortho, forest, tmp_path):
+    chm = write_heights(tmp_path / "chm.tif", forest)
+    with rasterio.open(chm) as source:
+        heights, profile = source.read(1), source.profile
+    slope = np.linspace(300, 340, heights.shape[1], dtype=np.float32)[None].repeat(heights.shape[0], 0)
+    with rasterio.open(tmp_path / "dsm.tif", "w", **profile) as target:
+        target.write(heights + slope, 1)
+    with rasterio.open(tmp_path / "dtm.tif", "w", **profile) as target:
+        target.write(slope, 1)
+    dsm, dtm = tmp_path / "dsm.tif", tmp_path / "dtm.tif"
+    one, _ = run_forest(ForestInput(ortho, chm=chm), _job(tmp_path / "one"))
+    other, _ = run_forest(ForestInput(ortho, dsm=dsm, dtm=dtm), _job(tmp_path / "other"))
+    assert one.crowns["height_m"].notna().sum() > 50
+    pd.testing.assert_series_equal(one.crowns["height_m"], other.crowns["height_m"], atol=1e-3)
+    for given, said in (
+        ({"dsm": dsm}, "--dsm is given without --dtm"),
+        ({"dtm": dtm}, "--dtm is given without --dsm"),
+        ({"chm": chm, "dsm": dsm, "dtm": dtm}, "heights are given twice"),
+    ):
+        with pytest.raises(SurveyError, match=said):
+            run_forest(ForestInput(ortho, **given), _job(tmp_path / "refused"))
+
+
+def test_a_picture_too_small_for_stands_is_a_map_without_them(tmp_path):
+    path = write_ortho(tmp_path / "tiny.tif", np.full((30, 30, 3), (40, 60, 30), np.uint8))
+    results, published = run_forest(ForestInput(path), _job(tmp_path / "out"))
+    assert len(results.stands) == 0
+    assert {"stem_density_ha", "crown_cover_pct", "area_ha"} <= set(read_layer(published.geopackage, "stands"))
+
+
+def test_a_part_that_cannot_be_decoded_costs_that_part_alone(tmp_path):
+    rng = np.random.default_rng(0)
+    path = write_ortho(tmp_path / "damaged.tif", rng.integers(0, 255, (1600, 1600, 3)).astype(np.uint8))
+    with rasterio.open(path) as source:
+        at = int(source.get_tag_item("BLOCK_OFFSET_1_1", "TIFF", bidx=1))
+        size = int(source.get_tag_item("BLOCK_SIZE_1_1", "TIFF", bidx=1))
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(os.urandom(size))
+    results, published = run_forest(ForestInput(path), _job(tmp_path / "out"))
+    assert len(results.rejected) >= 1
+    assert published.picture.stat().st_size > 10_000
+
+
+def test_edits_of_a_map_whose_report_failed_are_not_overwritten(ortho, tmp_path, monkeypatch):
+    def full(*_args: object) -> None:
+        raise OutputError("no space left")
+
+    monkeypatch.setattr("pipelines.forest.publish.write_reports", full)
+    with pytest.raises(OutputError, match="no space"):
+        run_forest(ForestInput(ortho), _job(tmp_path / "out"))
+    monkeypatch.setattr("pipelines.forest.publish.write_reports", write_reports)
+    with (tmp_path / "out" / "forest.gpkg").open("ab") as file:
+        file.write(b"edited")
+    with pytest.raises(OutputError, match="edited since"):
+        run_forest(ForestInput(ortho), _job(tmp_path / "out"))
+
+
+def test_cells_fill_the_cells_that_stands_and_changes_are_made_of():
+    for side in _SIDES_M:
+        for whole in (20.0, StandParams().cell_m, CELL_M):
+            assert whole / side == round(whole / side), (side, whole)
