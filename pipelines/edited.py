@@ -28,13 +28,17 @@ def refuse_previous(previous: Path | None, product: Path, what: str, remedy: str
 
 
 def refuse_edited(product: Path, known: Path, remedy: str) -> None:
-    """A product that people have worked on since `known` was recorded is not overwritten.
+    """A product that people have worked on since `known` was recorded is not overwritten, nor is one of unknown origin.
 
     Raises:
         OutputError: it would be.
     """
-    written = known.read_text() if known.exists() else _BEGUN
-    if product.exists() and written not in {_BEGUN, sha256_of(product)}:
+    if not product.exists():
+        return
+    if not known.exists():
+        what = "these results were moved here, or made by somebody else: they may have been edited"
+        raise OutputError(what, where=product, remedy=remedy)
+    if known.read_text() not in {_BEGUN, sha256_of(product)}:
         raise OutputError("the results were edited since they were written", where=product, remedy=remedy)
 
 

@@ -23,3 +23,11 @@ def test_what_a_run_killed_while_it_published_left_is_no_edit(tmp_path):
     record(known, None)
     product.write_bytes(b"the killed run's")
     refuse_edited(product, known, "Give another --out")
+
+
+def test_results_that_were_moved_here_may_have_been_edited(tmp_path):
+    product, known = tmp_path / "map.gpkg", tmp_path / "published"
+    refuse_edited(product, known, "Give another --out")
+    product.write_bytes(b"from another folder")
+    with pytest.raises(OutputError, match="moved here"):
+        refuse_edited(product, known, "Give another --out")
