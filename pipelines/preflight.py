@@ -5,7 +5,7 @@ Everything a survey names is opened, so that a wrong file is refused in seconds 
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from geo.camera.calibrate import Calibration, calibrate
-from geo.camera.pinhole import Camera
+from geo.camera.calibrate import Calibration
 from geo.crs import plane_crs
 from geo.errors import TrackError
 from geo.network import Roads, SnapParams, read_roads
@@ -31,20 +30,19 @@ from geo.track import (
     smooth,
 )
 from pipelines.errors import SurveyError
-from pipelines.frames import BadFrame, FrameSource, Picture, open_frames, select_by_distance
+from pipelines.frames import FrameSource, open_frames, select_by_distance
 from pipelines.frames.videos import VIDEO_SUFFIXES
 from pipelines.overlap import REASONS, clock, unplaced
 from pipelines.params import RoadParams
-from pipelines.road.observe import Scene, fits
-from pipelines.survey import CameraEntry, Survey
+from pipelines.road.observe import Scene
+from pipelines.survey import Survey
+from pipelines.view import find_camera
 
-__all__ = ["Ready", "camera_of", "preflight"]
+__all__ = ["Ready", "preflight"]
 
 Array = NDArray[np.float64]
 Texts = NDArray[np.object_]
 REJECTED_COLUMNS = ["item", "reason", "detail", "lon", "lat"]
-_CALIBRATION_FRAMES = 40
-"""Read twice, once here and once by the detector: as few as the calibration's median needs."""
 _WORTH_TELLING_S = 0.25
 _NOT_ON_TRACK = {
     "no_time": "do not say when they were taken",
@@ -103,7 +101,7 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
     t_s = np.array([frame.t_s for frame in source.frames], np.float64) + survey.clock_offset_s
     why_not = unplaced(t_s, trajectory, survey, filmed=bool(_videos(source)))
     chosen = select_by_distance(source.frames, trajectory, params.drive.spacing_m, survey.clock_offset_s)
-    camera, calibration = _camera(survey, source, chosen, params)
+    camera, calibration = find_camera(survey, source, chosen, params.calibration)
     errors = params.camera
     if calibration is not None:
         errors = errors.with_calibration(calibration.pitch_sd_deg, calibration.yaw_sd_deg)
@@ -167,64 +165,6 @@ def _files(source: FrameSource) -> list[Path]:
 
 def _videos(source: FrameSource) -> list[Path]:
     return [path for path in _files(source) if path.suffix.lower() in VIDEO_SUFFIXES]
-
-
-def _camera(
-    survey: Survey, source: FrameSource, chosen: NDArray[np.int64], params: RoadParams
-) -> tuple[Camera, Calibration | None]:
-    sample = chosen[np.unique(np.linspace(0, len(chosen) - 1, _CALIBRATION_FRAMES).astype(np.int64))]
-    pictures = _pictures(source, sample)
-    first = next(pictures, None)
-    if first is None:
-        raise SurveyError(
-            "not one of the frames can be read", where=survey.frames[0], remedy=_first_fault(source, sample)
-        )
-    stated = survey.camera
-    camera = camera_of(stated, first.shape[1], first.shape[0])
-    if stated.pitch_deg is not None and stated.yaw_deg is not None:
-        return camera, None
-    fitting = (picture for picture in pictures if fits(camera, picture.shape[1], picture.shape[0]))
-    found = calibrate(_with(first, fitting), camera, params.calibration)
-    pitch = found.camera.pitch_deg if stated.pitch_deg is None else stated.pitch_deg
-    yaw = found.camera.yaw_deg if stated.yaw_deg is None else stated.yaw_deg
-    return camera.pointed(pitch, yaw), found
-
-
-def camera_of(stated: CameraEntry, width_px: int, height_px: int) -> Camera:
-    """The camera a manifest states, for frames of a size."""
-    if stated.focal_px is not None:
-        middle = Camera(width_px, height_px, stated.focal_px, width_px / 2, height_px / 2, stated.height_m)
-    else:
-        middle = Camera.from_fov(width_px, height_px, stated.hfov_deg or 0.0, height_m=stated.height_m)
-    return Camera(
-        width_px,
-        height_px,
-        middle.focal_px,
-        middle.cx_px if stated.cx_px is None else stated.cx_px,
-        middle.cy_px if stated.cy_px is None else stated.cy_px,
-        stated.height_m,
-        pitch_deg=stated.pitch_deg or 0.0,
-        yaw_deg=stated.yaw_deg or 0.0,
-        roll_deg=stated.roll_deg,
-    )
-
-
-def _pictures(source: FrameSource, indices: NDArray[np.int64]) -> Iterator[Picture]:
-    for _, outcome in source.read_many(int(index) for index in indices):
-        if not isinstance(outcome, BadFrame):
-            yield outcome
-
-
-def _with(first: Picture, others: Iterator[Picture]) -> Iterator[Picture]:
-    yield first
-    yield from others
-
-
-def _first_fault(source: FrameSource, indices: NDArray[np.int64]) -> str:
-    for index, outcome in source.read_many(int(index) for index in indices):
-        if isinstance(outcome, BadFrame):
-            return f"The first, {source.frames[index].name}: {outcome.detail}"
-    return "The track leaves none of them"
 
 
 def _roads(survey: Survey, trajectory: Trajectory, params: SnapParams) -> Roads:

@@ -1,14 +1,16 @@
 """Reading one picture. Pillow decides whether it is whole: OpenCV decodes half a JPEG and says nothing."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.Image import open as open_image
 
 from pipelines.frames.types import BadFrame, Picture
 
-__all__ = ["MAX_PIXELS", "PICTURE_SUFFIXES", "read_picture"]
+__all__ = ["MAX_PIXELS", "PICTURE_SUFFIXES", "picture_size", "read_picture"]
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -16,6 +18,9 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 
 MAX_PIXELS = 100_000_000
 """A camera's largest picture and a margin; a few kilobytes can declare more and fill the memory."""
+
+_ON_ITS_SIDE = frozenset({5, 6, 7, 8})
+"""EXIF orientations whose rows are the upright picture's columns."""
 
 _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
@@ -26,12 +31,29 @@ def read_picture(path: Path) -> Picture:
     Raises:
         BadFrame: the file is empty, no such picture, damaged, cut short, too large, or cannot be read.
     """
+    with _opened(path) as image:
+        return _decode(image, path)
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height, px, of the picture as `read_picture` gives it, by its header alone.
+
+    Raises:
+        BadFrame: as `read_picture`, but for what the header does not tell.
+    """
+    with _opened(path) as image:
+        return (image.height, image.width) if _on_its_side(image) else image.size
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The picture, its header read; whatever goes wrong with it is a `BadFrame`."""
     try:
         if path.stat().st_size == 0:
             raise BadFrame("empty", "the file is empty", path)
         with open_image(path, formats=FORMATS) as image:
             _refuse_bomb(image.width * image.height, path)
-            return _decode(image, path)
+            yield image
     except BadFrame:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -70,6 +92,13 @@ def _upright(image: Image.Image) -> Image.Image:
         return ImageOps.exif_transpose(image)
     except Exception:  # EXIF too malformed to state an orientation states none; the pixels are whole
         return image
+
+
+def _on_its_side(image: Image.Image) -> bool:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation) in _ON_ITS_SIDE
+    except Exception:  # as in `_upright`
+        return False
 
 
 def _refuse_bomb(n_pixels: int, path: Path) -> None:

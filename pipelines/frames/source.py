@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import SurveyError
-from pipelines.frames.pictures import PICTURE_SUFFIXES, read_picture
+from pipelines.frames.pictures import PICTURE_SUFFIXES, picture_size, read_picture
 from pipelines.frames.rasters import RASTER_SUFFIXES, read_raster
 from pipelines.frames.types import BadFrame, Frame, Picture
 from pipelines.frames.videos import VIDEO_SUFFIXES, VideoIndex, VideoReader, index_video
@@ -42,6 +42,7 @@ class FrameSource:
         self.refused = list(refused)
         self._videos = videos
         self._readers: OrderedDict[Path, VideoReader] = OrderedDict()
+        self._sizes: dict[Path, tuple[int, int]] = {}
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -75,6 +76,20 @@ class FrameSource:
         if frame.source in self._videos:
             return self._reader(frame.source).read(frame.number)
         return read_raster(frame.source) if _is(frame.source, RASTER_SUFFIXES) else read_picture(frame.source)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Width and height of frame `index`, px, upright; a picture is not decoded for it, and a video once.
+
+        Raises:
+            BadFrame: as for `read`.
+        """
+        path = self.frames[index].source
+        if path not in self._videos and not _is(path, RASTER_SUFFIXES):
+            return picture_size(path)
+        if path not in self._sizes:
+            height, width = self.read(index).shape[:2]
+            self._sizes[path] = width, height
+        return self._sizes[path]
 
     def read_many(self, indices: Iterable[int], threads: int = 2) -> Iterator[tuple[int, Picture | BadFrame]]:
         """Frames in the order asked for, read ahead by other threads; a bad one comes as its error.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.frames.pictures import read_picture
+from pipelines.frames.pictures import picture_size, read_picture
 from pipelines.frames.rasters import MAX_SIDE_PX, read_raster
 from pipelines.frames.types import BadFrame
 
@@ -85,6 +85,17 @@ def test_exif_orientation_turns_the_picture_upright(tmp_path, orientation, corne
     upright = read_picture(path)
     assert upright.shape[:2] == ((80, 40) if orientation in {6, 8} else (40, 80))
     assert upright[corner][0] > 200
+    assert picture_size(path) == upright.shape[1::-1]
+
+
+def test_a_size_is_told_without_the_pixels_and_refused_without_a_header(tmp_path):
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(encoded("JPEG")[:3000])
+    assert picture_size(path) == (160, 120)
+    path.write_bytes(b"not a picture at all")
+    with pytest.raises(BadFrame) as caught:
+        picture_size(path)
+    assert caught.value.code == "not_an_image"
 
 
 def test_the_content_decides_not_the_suffix(tmp_path):

@@ -49,3 +49,13 @@ def test_a_fix_lost_for_ten_seconds_costs_no_frame(tmp_path):
     found = ready(survey_of(tmp_path))
     assert len(found.chosen) == 11
     assert np.isfinite(found.scene.trajectory.at(found.t_s).x_m).all()
+
+
+def test_the_camera_has_the_shape_of_most_frames_whatever_the_first_one_is(tmp_path):
+    track(tmp_path / "track.gpx", range(0, 61, 2))
+    picture(tmp_path / "frames" / "0000.jpg", 0, size=(48, 64))
+    for second in range(2, 20):
+        size = (64, 48) if second != 7 else (32, 24)
+        picture(tmp_path / "frames" / f"{second:04}.jpg", second, size)
+    camera = ready(survey_of(tmp_path)).scene.camera
+    assert (camera.width_px, camera.height_px) == (64, 48)
