@@ -164,6 +164,20 @@ def compare(
     return table
 
 
+def called_now(membership: pd.Series[str], compared: gpd.GeoDataFrame) -> pd.Series[str]:
+    """The uuid that each box's defect is published under: one known from the last survey has that survey's.
+
+    Args:
+        membership: uuid in `defects` for each observation, "" for none; as from `consolidate`.
+        compared: as from `compare`.
+
+    Returns:
+        As `membership`, with uuids of `compared`.
+    """
+    names = dict(zip(compared["found_as"], compared["uuid"], strict=True)) | {"": ""}
+    return membership.map(lambda one: names.get(one, one))
+
+
 def _first(defects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """The table of a first survey."""
     return defects.assign(

@@ -22,10 +22,14 @@ POINT_HEAD_BYTES = 8
 
 @dataclass(frozen=True)
 class Seasons:
-    """The lists of both surveys, by uuid, and what the defects were called that people worked on between them."""
+    """The lists of both surveys, by uuid, and what the defects were called that people worked on between them.
+
+    `boxes` holds the defect that each of the second survey's observations names, "" for none.
+    """
 
     spring: gpd.GeoDataFrame
     autumn: gpd.GeoDataFrame
+    boxes: pd.Series
     planned: str
     repaired: str
     grown: str
@@ -100,7 +104,8 @@ def seasons(drive, tmp_path_factory) -> Seasons:
         drive, place / "autumn" / "out", survey_of(drive, place / "s2", AUTUMN), "--previous", gpkg
     ).set_index("uuid")
     assert gpkg.read_bytes() == before, "the previous survey is read, not written"
-    return Seasons(first, second, planned, repaired, grown, elsewhere, BY_HAND)
+    boxes = gpd.read_file(place / "autumn" / "out" / "road.gpkg", layer="observations")["defect"].fillna("")
+    return Seasons(first, second, boxes, planned, repaired, grown, elsewhere, BY_HAND)
 
 
 def test_a_first_survey_has_no_changes_and_every_defect_is_detected(seasons):
@@ -115,6 +120,11 @@ def test_every_defect_found_again_keeps_its_uuid_and_is_counted_once_more(season
     assert again.distance(seasons.spring.geometry.loc[again.index]).max() < 0.01
     assert (pd.to_datetime(again["first_seen"]) == pd.Timestamp(SPRING)).all()
     assert set(again["n_surveys"]) == {2}
+
+
+def test_a_box_leads_to_its_defect_whichever_survey_named_it(seasons):
+    found = seasons.autumn[seasons.autumn["n_surveys"].gt(1) | seasons.autumn["change"].eq("new")]
+    assert set(seasons.boxes) - {""} == set(found.index)
 
 
 def test_what_people_wrote_stays_with_the_defect_their_own_column_too(seasons):

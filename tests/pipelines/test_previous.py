@@ -17,7 +17,7 @@ from pipelines.errors import SurveyError
 from pipelines.road.consolidate import consolidate, empty_defects
 from pipelines.road.features import DEFECT_COLUMNS
 from pipelines.road.judge import judge
-from pipelines.road.previous import PreviousParams, compare, read_previous
+from pipelines.road.previous import PreviousParams, called_now, compare, read_previous
 
 SPRING, AUTUMN = dt.date(2026, 4, 10), dt.date(2026, 10, 10)
 
@@ -101,6 +101,13 @@ def test_what_people_wrote_in_qgis_stays_with_the_defect(first):
     ]
     assert (kept["first_seen"], kept["last_seen"]) == (pd.Timestamp(SPRING), pd.Timestamp(AUTUMN))
     assert kept[["n_seen", "n_surveys"]].tolist() == [8, 2]
+
+
+def test_boxes_are_called_as_the_defect_they_show_is_published(first):
+    table = compare(defects({}, {"x": 200.0}, {}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
+    boxes = called_now(pd.Series(["10-0", "", "10-1", "10-2", "10-0"]), table)
+    assert boxes.tolist() == ["04-0", "", "10-1", "04-2", "04-0"]
+    assert set(boxes) - {""} <= set(table["uuid"])
 
 
 def test_it_stays_over_a_second_round_trip_too(first, tmp_path):

@@ -60,7 +60,7 @@ def _owners(defects: pd.DataFrame, boxes: pd.DataFrame) -> tuple[NDArray[np.int6
         said = boxes["defect"].fillna("").astype(str)
         owner = np.array([of_uuid.get(one, -1) for one in said], np.int64)
         of_none = (said == "").to_numpy(bool)
-    # A defect known from an earlier survey keeps that survey's uuid, which its boxes do not know: those go by place.
+    # Boxes of older results do not know the uuid that their defect has from an earlier survey: those go by place.
     told = owner >= 0
     lost = ~told & ~of_none
     if lost.any() and len(defects) and {"x_m", "y_m"} <= set(boxes.columns):
