@@ -20,8 +20,9 @@ from pipelines.report import words
 from pipelines.road.classes import CLASSES, name_en, name_ja
 from pipelines.road.status import STATUSES
 
-EDITABLE = ("status", "note")
-"""What people change in QGIS; it survives the next survey."""
+EDITABLE = ("class", "status", "note")
+"""What people change in QGIS. Status and note survive the next survey; a class teaches the next model (`reviews
+build`), and is told anew where the defect is found again."""
 
 
 def _choices(named: words.Words) -> tuple[Choice, ...]:

@@ -129,8 +129,9 @@ def compare(
 
     Defects are matched one to one within a family of classes, after removing the shift that neighbours have in common
     (two surveys' tracks never lie on one another). `change` becomes `new`, `same`, `worse` (grown beyond what the two
-    measurements leave open), `gone` (not found where the new survey looked) or `not_seen` (it did not look there);
-    without a previous survey it is "".
+    measurements leave open), `gone` (not found where the new survey looked) or `not_seen` (it did not look there).
+    It is "" without a previous survey, and for what nobody can find again: what was merged, and a point that someone
+    added without a class, where the new survey looked.
 
     Args:
         defects: as from `consolidate`.
@@ -274,15 +275,16 @@ def _share_seen(old: gpd.GeoDataFrame, seen: gpd.GeoDataFrame, knobs: PreviousPa
 
 def _changes(old: gpd.GeoDataFrame, pairs: _Pairs, worse: NDArray[np.bool_], looked: NDArray[np.bool_]) -> list[str]:
     """The change of each row."""
-    before, status = _text(old, "change"), _column(old, "status")
+    before, status, kind = _text(old, "change"), _column(old, "status"), _text(old, "class")
     changes = []
     for now, was, grown in zip(pairs.now, pairs.was, worse, strict=True):
         if now >= 0:
             changes.append("new" if was < 0 else "worse" if grown else "same")
-        elif status_of(status[was]) == "merged":
+        elif status_of(status[was]) == "merged" or (looked[was] and not kind[was]):
+            # A point of no class cannot be found again, so that not finding it says nothing.
             changes.append("")
         else:
-            changes.append("gone" if looked[was] or before[was] == "gone" else "not_seen")
+            changes.append("gone" if looked[was] or (before[was] == "gone" and kind[was]) else "not_seen")
     return changes
 
 

@@ -213,6 +213,18 @@ def test_a_point_that_someone_set_by_hand_is_carried_on(first):
     assert read_previous(first)["uuid"].tolist() == old["uuid"].tolist()
 
 
+def test_a_point_without_a_class_is_not_gone_because_nobody_could_find_it(first):
+    edit(
+        first,
+        "INSERT INTO defects (geom, status, note) SELECT geom, 'accepted', '手入力' FROM defects WHERE uuid = '04-2'",
+        "INSERT INTO defects (geom, note, change) SELECT geom, 'once gone', 'gone' FROM defects WHERE uuid = '04-2'",
+    )
+    table = judge(compare(defects({}, {}, {}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN))
+    by_hand = table[table["note"].isin(["手入力", "once gone"])]
+    assert by_hand["change"].tolist() == ["", ""]
+    assert by_hand["listed"].all()
+
+
 def test_a_duplicate_that_people_merged_is_not_seen_again(first):
     edit(first, "UPDATE defects SET status = 'merged' WHERE uuid = '04-0'")
     table = compare(defects({}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)

@@ -129,6 +129,9 @@ def test_every_layer_opens_and_carries_a_style_and_a_title(published):
         assert state.label in styles["defects"], "each state can be chosen in QGIS"
     assert "mapTip" in styles["defects"]
     assert 'fieldName="rank"' in styles["defects"]
+    for column in ("class", "status", "note"):
+        assert f'name="{column}" editable="1"' in styles["defects"]
+    assert 'name="uuid" editable="0"' in styles["defects"]
 
 
 def test_every_column_has_names_in_both_languages(results):
