@@ -21,7 +21,7 @@ from pipelines.errors import OutputError
 from pipelines.journal import flush_folder
 from pipelines.report.content import PhotoBox, PhotoSource, Progress, ReportContent
 from pipelines.report.photo import photo_path
-from pipelines.report.words import JUDGEMENTS, REASONS, name, say, variant
+from pipelines.report.words import JUDGEMENTS, LANGUAGES, REASONS, name, say, variant
 from pipelines.report.write import PAGE_NAME, SHEET_NAME, document_name, map_name, write_report
 from pipelines.road import layers as looks
 from pipelines.road.coverage import coverage_layer
@@ -305,7 +305,10 @@ def _layer(name: str, frame: gpd.GeoDataFrame, style: Any) -> Layer:
 
 
 def _move_in(staging: Path, out_dir: Path, kept: set[str]) -> None:
-    """Rename every file into place, photos before what links to them and the summary last; drop photos now unused."""
+    """Rename every file into place, photos before what links to them and the summary last; drop what is out of date.
+
+    That is photos now unused, and reports of an earlier run in languages that this one does not write.
+    """
     files = sorted(path for path in staging.rglob("*") if path.is_file())
     files.sort(key=lambda path: (path.parent == staging, path.name == SUMMARY_NAME))
     new = {path.relative_to(staging).as_posix() for path in files}
@@ -316,4 +319,6 @@ def _move_in(staging: Path, out_dir: Path, kept: set[str]) -> None:
     for photo in sorted((out_dir / "photos").glob("*.jpg")):
         if photo.relative_to(out_dir).as_posix() not in new | kept:
             photo.unlink()
+    for report in {name_in(lang) for lang in LANGUAGES for name_in in (document_name, map_name)} - new:
+        (out_dir / report).unlink(missing_ok=True)
     flush_folder(out_dir)

@@ -192,6 +192,14 @@ def test_photos_that_no_defect_has_are_removed_but_those_of_defects_not_seen_thi
     assert table["photo"].notna().all()
 
 
+def test_reports_of_an_earlier_run_in_other_languages_are_removed_and_nothing_of_others(light, tmp_path):
+    publish(replace(light, languages=("ja", "en")), tmp_path)
+    (tmp_path / "map_fr.png").write_bytes(b"somebody's own")
+    publish(light, tmp_path)
+    left = {path.name for path in tmp_path.iterdir() if path.suffix in {".pdf", ".png"}}
+    assert left == {"repair_list_en.pdf", "map_en.png", "map_fr.png"}
+
+
 def test_a_failed_run_leaves_the_old_products_whole(light, tmp_path):
     publish(light, tmp_path)
     before = contents(tmp_path)
