@@ -37,6 +37,7 @@ from pipelines.params import RoadParams
 from pipelines.road.observe import Scene
 from pipelines.survey import Survey
 from pipelines.view import find_camera
+from pipelines.zone import day_of, zone_line, zone_of
 
 __all__ = ["Ready", "preflight"]
 
@@ -66,6 +67,7 @@ class Ready:
         calibration: where the camera's angles come from; None where the manifest states them.
         rejected: `item`, `reason`, `detail`, `lon`, `lat`: frames and fixes that take no part.
         date: the day of the survey.
+        zone: the time zone that days are counted in.
         lines: what to tell people, one sentence each.
     """
 
@@ -77,6 +79,7 @@ class Ready:
     calibration: Calibration | None
     rejected: pd.DataFrame
     date: dt.date
+    zone: dt.tzinfo
     lines: list[str] = field(default_factory=list)
 
 
@@ -97,6 +100,7 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
     fixes = _fixes(survey, source)
     kept, dropped = clean(fixes, params.clean)
     crs = plane_crs(float(np.median(kept.lon)), float(np.median(kept.lat)))
+    zone = zone_of(survey, crs)
     trajectory = smooth(kept, crs, _with_clock(params.track, source))
     t_s = np.array([frame.t_s for frame in source.frames], np.float64) + survey.clock_offset_s
     why_not = unplaced(t_s, trajectory, survey, filmed=bool(_videos(source)))
@@ -117,7 +121,8 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
         scene=Scene(trajectory, camera, errors, roads),
         calibration=calibration,
         rejected=rejected.reindex(columns=REJECTED_COLUMNS),
-        date=survey.date or _day(t_s[chosen], survey.timezone),
+        date=survey.date or day_of(float(t_s[chosen][0]), zone),
+        zone=zone,
     )
     ready.lines.extend(_told(ready, why_not))
     return ready
@@ -194,11 +199,6 @@ def _refused_fixes(dropped: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(columns=REJECTED_COLUMNS)
 
 
-def _day(t_s: Array, timezone: str | None) -> dt.date:
-    zone = ZoneInfo(timezone) if timezone else dt.UTC
-    return dt.datetime.fromtimestamp(float(t_s[0]), zone).date()
-
-
 def _told(ready: Ready, why_not: Texts) -> list[str]:
     scene, camera = ready.scene, ready.scene.camera
     angles = "as stated" if ready.calibration is None else f"from {ready.calibration.source}"
@@ -206,6 +206,8 @@ def _told(ready: Ready, why_not: Texts) -> list[str]:
         f"{len(ready.source)} frames, {len(ready.chosen)} to look at, along {scene.trajectory.length_m / 1000:.2f} km",
         f"camera {camera.height_m:g} m high, pitch {camera.pitch_deg:.1f}°, yaw {camera.yaw_deg:.1f}° ({angles})",
     ]
+    if (assumed := zone_line(ready.survey, ready.zone)) is not None:
+        lines.append(assumed)
     for why, where in _NOT_ON_TRACK.items():
         if n := int((why_not == why).sum()):
             lines.append(f"{n} frames {where} and are left out")

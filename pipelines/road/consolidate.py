@@ -7,6 +7,7 @@ uncertainty is granted. Boxes → sightings (`sightings`) → runs within a pass
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import NamedTuple
 
 import geopandas as gpd
@@ -80,6 +81,8 @@ def consolidate(
     frames: pd.DataFrame,
     params: ConsolidateParams | None = None,
     watch: Watch | None = None,
+    *,
+    zone: dt.tzinfo = dt.UTC,
 ) -> Consolidated:
     """Merge the sightings of each defect, over frames and passes.
 
@@ -90,6 +93,7 @@ def consolidate(
         frames: table `frames`, with a row for every frame that an observation names.
         params: what counts as the same defect.
         watch: what scores are worth, and which frames should have shown a defect.
+        zone: the time zone that days are counted in.
 
     Raises:
         PipelineError: a column is missing, or a box's frame is not among the frames.
@@ -109,7 +113,7 @@ def consolidate(
     voted = vote(sightings, label, merge_cracks=knobs.merge_cracks)
     believed = belief(known, sightings, voted.gain, driven.reset_index(), watch)
     found = Found(Labels(label, run, passes), known.place, voted.named, believed)
-    table = defect_table(observations, sightings, found, knobs.photo_forward_m)
+    table = defect_table(observations, sightings, found, knobs.photo_forward_m, zone)
     kept = table["n_seen"].to_numpy() >= knobs.min_seen
     uuids = np.append(np.where(kept, table["uuid"], ""), "").astype(object)
     of_row = np.where(sightings.of_row >= 0, label[sightings.of_row], -1)

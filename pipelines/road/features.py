@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from dataclasses import dataclass
 
@@ -67,7 +68,11 @@ class Found:
 
 
 def defect_table(
-    observations: gpd.GeoDataFrame, sightings: Sightings, found: Found, photo_forward_m: float
+    observations: gpd.GeoDataFrame,
+    sightings: Sightings,
+    found: Found,
+    photo_forward_m: float,
+    zone: dt.tzinfo = dt.UTC,
 ) -> gpd.GeoDataFrame:
     """One row per defect, in order of label.
 
@@ -76,6 +81,7 @@ def defect_table(
         sightings: the observations' sightings.
         found: what is known of the defects.
         photo_forward_m: see `consolidate.ConsolidateParams`.
+        zone: the time zone that days are counted in.
     """
     labels, names = found.labels, found.named
     seen = pd.DataFrame(observations.drop(columns=observations.geometry.name)).iloc[sightings.row]
@@ -84,7 +90,7 @@ def defect_table(
     xy, cov = found.place.xy_m, found.place.cov
     best = _best_views(seen, labels.defect, photo_forward_m)
     size, size_sd = _sizes(seen, labels.defect, n)
-    days = _days(seen["t_s"])
+    days = _days(seen["t_s"], zone)
     by_defect = days.groupby(labels.defect)
     table = pd.DataFrame(
         {
@@ -193,8 +199,9 @@ def _best_columns(rows: pd.DataFrame) -> dict[str, NDArray[np.generic]]:
     return named | {f"box_{edge}": rows[edge].to_numpy(np.float64) for edge in _BOX}
 
 
-def _days(t_s: pd.Series[float]) -> pd.Series[pd.Timestamp]:
-    return pd.to_datetime(t_s, unit="s").dt.floor("D")
+def _days(t_s: pd.Series[float], zone: dt.tzinfo) -> pd.Series[pd.Timestamp]:
+    """Days in a zone, without it."""
+    return pd.to_datetime(t_s, unit="s", utc=True).dt.tz_convert(zone).dt.tz_localize(None).dt.floor("D")
 
 
 def _links(sightings: Sightings, defect: Index, n: int) -> list[str]:

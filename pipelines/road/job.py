@@ -131,7 +131,7 @@ def assess(ready: Ready, looked: Looked, job: Job) -> Results:
     observations = observe(shown.boxes, frames, scene)
     seen = seen_ground(frames, scene.camera, params.coverage)
     watch = Watch(job.detector.card.thresholds.score, seen, params.evidence)
-    defects, observations["defect"] = consolidate(observations, frames, params.consolidate, watch)
+    defects, observations["defect"] = consolidate(observations, frames, params.consolidate, watch, zone=ready.zone)
     previous = None if survey.previous is None else read_previous(survey.previous)
     compared = compare(defects, previous, seen, ready.date, params.previous)
     observations["defect"] = called_now(observations["defect"], compared)

@@ -190,7 +190,7 @@ def _refuse_newer(previous: gpd.GeoDataFrame, date: dt.date) -> None:
     if "last_seen" not in previous.columns:
         return
     last = _days(previous["last_seen"]).max()
-    # Days are counted in UTC, a survey's date where it was driven.
+    # The last survey's days may have been counted in another time zone than this one's.
     if not pd.isna(last) and last.date() > date + dt.timedelta(days=1):
         raise SurveyError(
             f"the previous survey saw its defects until {last.date()}, after this one of {date}",

@@ -1,6 +1,7 @@
 """One feature per defect, and neighbours kept apart, on drives whose truth is known."""
 
 from functools import cache
+from zoneinfo import ZoneInfo
 
 import geopandas as gpd
 import numpy as np
@@ -84,6 +85,13 @@ def test_a_defect_seen_on_two_days_has_both_dates_and_both_passes():
     both = defects[defects["n_passes"] == 2]
     assert len(both) > 0.8 * len(defects)
     assert ((both["last_seen"] - both["first_seen"]).dt.days == 1).all()
+
+
+@pytest.mark.parametrize(("zone", "day"), [("Asia/Tokyo", "2001-09-09"), ("America/Los_Angeles", "2001-09-08")])
+def test_a_day_is_that_of_the_place(zone, day):
+    """The boxes' frame was taken at 01:46 UTC."""
+    defects = consolidate(*boxes(("D40", 0.0, 8.0, "A")), zone=ZoneInfo(zone)).defects
+    assert defects[["first_seen", "last_seen"]].to_numpy().tolist() == [[pd.Timestamp(day)] * 2]
 
 
 def test_every_located_box_belongs_to_a_feature_and_is_counted_once():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from driven import picture, ready, survey_of, track
+from driven import north, picture, ready, survey_of, track
 
 from pipelines.errors import SurveyError
 from pipelines.report.words import REASONS, name
@@ -59,3 +59,23 @@ def test_the_camera_has_the_shape_of_most_frames_whatever_the_first_one_is(tmp_p
         picture(tmp_path / "frames" / f"{second:04}.jpg", second, size)
     camera = ready(survey_of(tmp_path)).scene.camera
     assert (camera.width_px, camera.height_px) == (64, 48)
+
+
+@pytest.mark.parametrize(
+    ("lat", "lon", "timezone", "day", "says"),
+    [
+        (36.1, 140.1, None, "2026-04-22", "days are counted in Asia/Tokyo: the track lies in Japan"),
+        (48.1, 11.6, None, "2026-04-21", "days are counted in UTC: no timezone is stated"),
+        (48.1, 11.6, "Australia/Sydney", "2026-04-22", None),
+        (36.1, 140.1, "Europe/Berlin", "2026-04-21", None),
+    ],
+)
+def test_a_drive_is_dated_where_it_was_driven(tmp_path, lat, lon, timezone, day, says):
+    """At 16:40 UTC it is 01:40 of the next day in Japan."""
+    late = 16 * 3600 - 72 * 60 + 40 * 60
+    track(tmp_path / "track.gpx", range(late, late + 61, 2), lambda second: north(second - late, (lat, lon)))
+    picture(tmp_path / "frames" / "1.jpg", late + 10)
+    found = ready(survey_of(tmp_path, timezone=timezone))
+    assert found.date.isoformat() == day
+    told = [line for line in found.lines if line.startswith("days are counted")]
+    assert len(told) == (says is not None) and all(line.startswith(says) for line in told)
