@@ -1,15 +1,18 @@
 """Which frames of a drive the track places, and what to do where it places none."""
 
 import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.track import Trajectory
+from geo.track import Trajectory, photo_times
 from pipelines.errors import SurveyError
 from pipelines.survey import Survey
 
-__all__ = ["REASONS", "clock", "unplaced"]
+__all__ = ["REASONS", "clock", "require_times", "unplaced"]
 
 Array = NDArray[np.float64]
 Texts = NDArray[np.object_]
@@ -23,11 +26,33 @@ REASONS = {
 """Why a frame has no place: code → what is said of it."""
 
 
+def require_times(t_s: Array, pictures: Sequence[Path], survey: Survey) -> None:
+    """Refuse pictures none of which says when it was taken, with what would tell.
+
+    Args:
+        t_s: float64 (n,), the frames' times.
+        pictures: their files, n of them.
+        survey: as stated.
+
+    Raises:
+        SurveyError: no time is known.
+    """
+    if np.isfinite(t_s).any():
+        return
+    if np.isfinite(photo_times(pictures, ZoneInfo("UTC"))).any():
+        what = "the pictures state local times and not of which time zone"
+        remedy = "State the zone that the camera's clock was set to: timezone: Asia/Tokyo in survey.yaml, or --timezone"
+    else:
+        what = "no frame says when it was taken"
+        remedy = "Keep the camera's original files: their EXIF header holds the time"
+    raise SurveyError(what, where=survey.where, remedy=remedy)
+
+
 def unplaced(t_s: Array, trajectory: Trajectory, survey: Survey, *, filmed: bool) -> Texts:
     """Why frames have no place on the track: (n,) a code of `REASONS`, "" for those that have one.
 
     Args:
-        t_s: float64 (n,), the frames' times on the track's clock.
+        t_s: float64 (n,), the frames' times on the track's clock; of pictures, as `require_times` lets pass.
         trajectory: the track.
         survey: as stated.
         filmed: whether any of the frames are a video's.
@@ -42,8 +67,8 @@ def unplaced(t_s: Array, trajectory: Trajectory, survey: Survey, *, filmed: bool
     if (reason == "").any():
         return reason
     if (reason == "no_time").all():
-        what = "the video does not say when it began" if filmed else "no frame says when it was taken"
-        raise SurveyError(what, where=survey.where, remedy=_time_remedy(trajectory, filmed=filmed))
+        what = "the video does not say when it began"
+        raise SurveyError(what, where=survey.where, remedy=_start_remedy(trajectory))
     if (reason == "track_gap").any():
         what = "all frames were taken in gaps of the track, or before or after it"
         raise SurveyError(what, where=survey.where, remedy="Give a track without gaps, a fix every 10 s or better")
@@ -61,9 +86,7 @@ def clock(t_s: float) -> str:
     return dt.datetime.fromtimestamp(float(t_s), dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _time_remedy(trajectory: Trajectory, *, filmed: bool) -> str:
-    if not filmed:
-        return "Keep the camera's original files: their EXIF header holds the time"
+def _start_remedy(trajectory: Trajectory) -> str:
     example = dt.datetime.fromtimestamp(trajectory.start_s, dt.UTC).isoformat(timespec="seconds")
     return (
         "Keep the camera's original file, or state when its first frame was taken, as the camera's display shows it: "

@@ -32,7 +32,7 @@ from geo.track import (
 from pipelines.errors import SurveyError
 from pipelines.frames import FrameSource, open_frames, select_by_distance
 from pipelines.frames.videos import VIDEO_SUFFIXES
-from pipelines.overlap import REASONS, clock, unplaced
+from pipelines.overlap import REASONS, clock, require_times, unplaced
 from pipelines.params import RoadParams
 from pipelines.road.observe import Scene
 from pipelines.survey import Survey
@@ -97,12 +97,14 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
         CrsError: roads without a CRS.
     """
     source = _opened(survey)
+    t_s = np.array([frame.t_s for frame in source.frames], np.float64) + survey.clock_offset_s
+    if not _videos(source):
+        require_times(t_s, [frame.source for frame in source.frames], survey)
     fixes = _fixes(survey, source)
     kept, dropped = clean(fixes, params.clean)
     crs = plane_crs(float(np.median(kept.lon)), float(np.median(kept.lat)))
     zone = zone_of(survey, crs)
     trajectory = smooth(kept, crs, _with_clock(params.track, source))
-    t_s = np.array([frame.t_s for frame in source.frames], np.float64) + survey.clock_offset_s
     why_not = unplaced(t_s, trajectory, survey, filmed=bool(_videos(source)))
     chosen = select_by_distance(source.frames, trajectory, params.drive.spacing_m, survey.clock_offset_s)
     camera, calibration = find_camera(survey, source, chosen, params.calibration)

@@ -1,5 +1,7 @@
 """What a survey's frames and track say before anything long begins."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from driven import north, picture, ready, survey_of, track
@@ -79,3 +81,23 @@ def test_a_drive_is_dated_where_it_was_driven(tmp_path, lat, lon, timezone, day,
     assert found.date.isoformat() == day
     told = [line for line in found.lines if line.startswith("days are counted")]
     assert len(told) == (says is not None) and all(line.startswith(says) for line in told)
+
+
+@pytest.mark.parametrize("with_track", [True, False])
+def test_pictures_by_a_local_clock_ask_for_its_time_zone(tmp_path, with_track):
+    track(tmp_path / "track.gpx", range(0, 61, 2))
+    for second in range(10, 20):
+        picture(tmp_path / "frames" / f"{second}.jpg", second, offset="")
+    survey = survey_of(tmp_path)
+    with pytest.raises(SurveyError, match="state local times") as caught:
+        ready(survey if with_track else replace(survey, track=None))
+    assert "--timezone" in str(caught.value.remedy)
+    assert len(ready(survey_of(tmp_path, timezone="UTC")).chosen) == 10
+
+
+def test_pictures_without_any_time_ask_for_the_original_files(tmp_path):
+    track(tmp_path / "track.gpx", range(0, 61, 2))
+    picture(tmp_path / "frames" / "1.jpg")
+    with pytest.raises(SurveyError, match="no frame says when it was taken") as caught:
+        ready(survey_of(tmp_path))
+    assert "original files" in str(caught.value.remedy)
