@@ -2,8 +2,8 @@
 
 The concealed part of a picture is rebuilt from at most `_CELLS` × `_CELLS` mean colours (pixelated, then blurred), so
 no sharpening brings a face or a plate back: the information is not in the file. Above the horizon, beside the road
-and beyond the defect nothing else is shown; whatever stands beyond the last shown metre of road has its feet above
-that line in the picture, and is concealed whole.
+and beyond the defect nothing but the defect's own box is shown; whatever stands beyond the last shown metre of road
+has its feet above that line in the picture, and is concealed whole.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ Mask = NDArray[np.bool_]
 _CELLS = 24
 _FEATHER_SHARE = 0.006
 _NEAR_M = 1.0
-_BOX_MARGIN = 0.25
 _USER_MARGIN = 0.15
 
 
@@ -55,8 +54,8 @@ def visible_road(camera: Camera, box: Box, params: ReportParams) -> Mask:
         params: road width and how far beyond the defect may be seen.
 
     Returns:
-        (h, w) bool. The defect's own surroundings belong to it even where they reach beside the road, but nothing at
-        or above the horizon does.
+        (h, w) bool. The defect's own box belongs to it even where that reaches beside the road, without a margin; but
+        nothing at or above the horizon does.
     """
     left_m, right_m = corridor(params)
     far_m = _far_m(camera, box, params)
@@ -64,7 +63,7 @@ def visible_road(camera: Camera, box: Box, params: ReportParams) -> Mask:
     mask = np.zeros((camera.height_px, camera.width_px), np.uint8)
     if np.isfinite(outline).all():
         cv2.fillConvexPoly(mask, np.rint(outline).astype(np.int32), 1)
-    x1, y1, x2, y2 = _rounded(widened(box, _BOX_MARGIN), camera.width_px, camera.height_px)
+    x1, y1, x2, y2 = _rounded(box, camera.width_px, camera.height_px)
     mask[y1:y2, x1:x2] = 1
     return mask.astype(bool) & _below_horizon(camera)
 

@@ -140,9 +140,10 @@ UI: Words = {
     "seen_of_above": ("この場所の画像 {looked} 枚のうち {n} 枚", "{n} of {looked} pictures of the place"),
     "look_again": ("要現地確認", "Look again"),
     "look_again_note": (
-        "検出の根拠が弱い、または車道の外にあるため、順位をつけていない。写真を確かめ、損傷であれば対応状況を変える。",
+        "検出の根拠が弱い、または車道の外にあるため、順位をつけていない。写真（車道の外にはない）を確かめ、損傷であれば対応状況を変える。",
         "Too faint, seen too rarely, or beside the road: a crew would more often than not find nothing, so these have "
-        "no rank. Look at the photos; what is damage is listed from the next survey on once its status is changed.",
+        "no rank. Look at the photos (what lies beside the road has none); what is damage is listed from the next "
+        "survey on once its status is changed.",
     ),
     "look_again_count": ("ほか {n} 件は要現地確認", "{n} more are too doubtful to rank: look again"),
     "closed": ("対応済み・消失", "Closed or gone"),
@@ -232,8 +233,9 @@ UI: Words = {
     "limit_rejected_none_above": ("読めなかったタイルはない。", "Every tile could be read."),
     "limit_model": ("検出モデルの限界", "What the model's card says"),
     "limit_privacy": (
-        "写真は路面だけを示す。道路の外と遠方は復元できないようにぼかしてある。",
-        "Photos show the road surface only: everything beside and beyond it is blurred beyond recovery.",
+        "写真は路面と損傷の枠内だけを示し、それ以外は復元できないようにぼかしてある。車道の外に見えるものには写真がない。",
+        "Photos show the road surface and the damage's own box; all else is blurred beyond recovery. What seems to lie "
+        "beside the carriageway has no photo.",
     ),
     "provenance": ("作成元", "Made by"),
     "made_by": ("モデル {model}（{sha}）、Michisora {version}", "model {model} ({sha}), Michisora {version}"),

@@ -99,7 +99,7 @@ def judge(
 
     Returns:
         A new table in order of rank; then what is to be looked at again, and last what is closed or gone. `listed`
-        says which have a rank.
+        says which have a rank, `beside_road` which lie beside the carriageway, listed or not.
     """
     knobs = params or JudgeParams()
     table = _with_roads(defects.copy(), links)
@@ -112,7 +112,8 @@ def judge(
     table["terms"] = [json.dumps(row, ensure_ascii=False) for row in terms]
     table["priority"] = [round(sum(row.values()), 2) for row in terms]
     open_ = ~table["status"].isin(CLOSED).to_numpy() & ~table["change"].isin(["gone"]).to_numpy()
-    unlisted = np.where(open_, look_again(table, links, knobs), "")
+    table["beside_road"] = _beside(table, links, knobs.beside_sds)
+    unlisted = np.where(open_, look_again(table, knobs), "")
     table["listed"] = open_ & (unlisted == "")
     for language in ("ja", "en"):
         table[f"reasons_{language}"] = reasons.sentences(table.assign(unlisted=unlisted), terms, language, above=above)
@@ -124,20 +125,19 @@ def judge(
     return table
 
 
-def look_again(table: pd.DataFrame, links: gpd.GeoDataFrame | None, params: JudgeParams) -> NDArray[np.object_]:
+def look_again(table: pd.DataFrame, params: JudgeParams) -> NDArray[np.object_]:
     """Why each defect is not listed: `doubt` (believed too little), `beside` (the road), "" for what is.
 
     Args:
-        table: `confidence` (NaN where unknown: such rows stay), `status`, `link`, `offset_m`, `position_sd_m`. What
-            people have taken up stays.
-        links: `Roads.links`.
+        table: `confidence` (NaN where unknown: such rows stay), `status`, `beside_road`. What people have taken up
+            stays.
         params: the limits.
 
     Returns:
         (n,) object.
     """
     doubtful = _column(table, "confidence") < params.list_confidence
-    why = np.where(doubtful, "doubt", np.where(_beside(table, links, params.beside_sds), "beside", "")).astype(object)
+    why = np.where(doubtful, "doubt", np.where(table["beside_road"], "beside", "")).astype(object)
     why[[status != FIRST for status in table["status"]]] = ""
     return why
 

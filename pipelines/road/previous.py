@@ -50,6 +50,7 @@ _DERIVED = {
         "people_per_h",
     ),
     *("reasons_ja", "reasons_en", "change", "growth_m", "n_surveys", "status", "note", "found_as", "section", "fid"),
+    "beside_road",
 }
 # Size is uncertain by this share of itself where a table does not say.
 _SIZE_SHARE = 0.25

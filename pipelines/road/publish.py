@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyproj
 import shapely
+from numpy.typing import NDArray
 
 from geo.geopackage import Layer, write_geopackage
 from pipelines.errors import OutputError
@@ -46,8 +47,8 @@ SUMMARY_NAME = "summary.txt"
 _STAGING = ".publishing"
 _OWN_STEPS = 3
 
-# Which row of the survey's own table a row came from, "" for none: of use to `previous` alone.
-_FOUND_AS = "found_as"
+# Which row of the survey's own table a row came from, "" for none; and what gets no photo. Of no use to readers.
+_FOUND_AS, _BESIDE = "found_as", "beside_road"
 _BOX = ["box_x1", "box_y1", "box_x2", "box_y2"]
 _FIRST = [
     *(
@@ -231,7 +232,10 @@ def _content(results: Results, defects: gpd.GeoDataFrame) -> ReportContent:
 
 
 def _boxes(results: Results) -> dict[str, PhotoBox]:
-    """Uuid → where a defect is best seen, for those that this survey's frames show."""
+    """Uuid → where a defect is best seen, for those that this survey's frames show and that lie on the road.
+
+    Beside it are gardens, walls and people: a photo of what lies there would show them.
+    """
     defects = results.defects
     if not {"frame", *_BOX} <= set(defects.columns):
         return {}
@@ -239,16 +243,22 @@ def _boxes(results: Results) -> dict[str, PhotoBox]:
     if _FOUND_AS in defects.columns:
         # Frames of two surveys may bear the same names.
         there &= defects[_FOUND_AS] != ""
-    shown = defects[there.to_numpy(bool)]
+    shown = defects[there.to_numpy(bool) & ~_beside(defects)]
     headings = shown["heading_deg"] if "heading_deg" in shown.columns else pd.Series(np.nan, shown.index)
     rows = zip(shown["uuid"], shown["frame"], shown[_BOX].to_numpy(np.float64).tolist(), headings, strict=True)
     return {str(uuid): PhotoBox(str(frame), x1, y1, x2, y2, float(way)) for uuid, frame, (x1, y1, x2, y2), way in rows}
 
 
+def _beside(defects: gpd.GeoDataFrame) -> NDArray[np.bool_]:
+    known = _BESIDE in defects.columns
+    return defects[_BESIDE].to_numpy(bool) if known else np.zeros(len(defects), bool)
+
+
 def _photos_kept(results: Results, out_dir: Path) -> set[str]:
     """Photos of an earlier survey that lie in the folder already and belong to defects this one did not see."""
     anew = _boxes(results)
-    paths = (photo_path(str(uuid)) for uuid in results.defects["uuid"] if uuid not in anew)
+    on_road = results.defects["uuid"][~_beside(results.defects)]
+    paths = (photo_path(str(uuid)) for uuid in on_road if uuid not in anew)
     return {path for path in paths if (out_dir / path).is_file()}
 
 
@@ -266,7 +276,7 @@ def _with_degrees(defects: gpd.GeoDataFrame, crs: pyproj.CRS) -> gpd.GeoDataFram
 
 def _plain_defects(defects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """The columns of docs/design/house.md first, whole days for dates, without a second geometry."""
-    table = defects.drop(columns=["footprint", _FOUND_AS, *_BOX], errors="ignore").copy()
+    table = defects.drop(columns=["footprint", _FOUND_AS, _BESIDE, *_BOX], errors="ignore").copy()
     for column in {"first_seen", "last_seen"} & set(table.columns):
         table[column] = pd.Series([_day(value) for value in table[column]], index=table.index, dtype=object)
     first = [column for column in _FIRST if column in table.columns]

@@ -209,6 +209,13 @@ def test_what_is_believed_too_little_or_lies_beside_the_road_is_kept_without_a_r
     assert table["judgement"].tolist() == ["repair"]
 
 
+def test_what_lies_beside_the_road_is_known_whatever_else_keeps_it_from_the_list():
+    table = judge(defects({"offset_m": -5.1, "confidence": 0.1}, {"offset_m": -5.1, "status": "accepted"}), wide(7.0))
+    assert sorted(table["listed"]) == [False, True]
+    assert table["beside_road"].all()
+    assert not judge(defects({"offset_m": 4.9}), wide(7.0))["beside_road"].any()
+
+
 def test_a_width_that_the_map_does_not_give_puts_nothing_beside_the_road():
     assert judge(defects({"offset_m": 30.0}), wide(7.0, "class"))["listed"].tolist() == [True]
 

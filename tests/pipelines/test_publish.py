@@ -200,6 +200,15 @@ def test_reports_of_an_earlier_run_in_other_languages_are_removed_and_nothing_of
     assert left == {"repair_list_en.pdf", "map_en.png", "map_fr.png"}
 
 
+def test_what_lies_beside_the_carriageway_gets_no_photo_and_loses_an_earlier_one(light, tmp_path):
+    publish(light, tmp_path)
+    beside = light.defects.assign(beside_road=[True, False, False])
+    table = read_layer(publish(replace(light, defects=beside), tmp_path).geopackage, "defects")
+    assert table["photo"].isna().tolist() == [True, False, False]
+    assert len(list((tmp_path / "photos").iterdir())) == 2
+    assert "beside_road" not in table.columns
+
+
 def test_a_failed_run_leaves_the_old_products_whole(light, tmp_path):
     publish(light, tmp_path)
     before = contents(tmp_path)

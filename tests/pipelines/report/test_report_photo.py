@@ -73,6 +73,14 @@ def test_what_stands_beyond_the_shown_road_is_hidden_whole(camera: Camera) -> No
     assert not privacy.visible_road(camera, BOX, PARAMS)[: int(feet[1])].any()
 
 
+def test_beside_the_road_no_more_than_the_defects_own_box_is_shown(camera: Camera) -> None:
+    x1, y1, x2, y2 = (60, 500, 160, 540)
+    visible = privacy.visible_road(camera, (x1, y1, x2, y2), PARAMS)
+    assert visible[y1:y2, x1:x2].all()
+    assert not visible[:, : x1 - 1].any()
+    assert not visible[: y1 - 1, x1:x2].any()
+
+
 def test_driving_on_the_right_mirrors_the_corridor() -> None:
     left, right = privacy.corridor(PARAMS)
     assert privacy.corridor(PARAMS.model_copy(update={"drives_on": "right"})) == (-right, -left)
