@@ -13,8 +13,12 @@ import shapely
 
 
 def geojson(defects: gpd.GeoDataFrame) -> str:
-    """Defects as RFC 7946 GeoJSON: WGS 84 to seven decimals (a centimetre), the terms of the priority as an object."""
-    degrees = defects.to_crs(4326) if len(defects) else defects
+    """Defects as RFC 7946 GeoJSON: WGS 84 to seven decimals (a centimetre), the terms of the priority as an object.
+
+    Columns of raw bytes, which people may add in QGIS, have no form in JSON and are left out.
+    """
+    raw = [name for name in defects.columns if any(isinstance(value, bytes) for value in defects[name])]
+    degrees = (defects.to_crs(4326) if len(defects) else defects).drop(columns=raw)
     degrees = degrees.set_geometry(shapely.transform(degrees.geometry.to_numpy(), lambda at: np.round(at, 7)))
     features = [_feature(one) for one in degrees.iterfeatures(na="null", drop_id=True)]
     return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False, indent=1) + "\n"

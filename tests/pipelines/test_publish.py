@@ -270,6 +270,15 @@ def test_geojson_of_missing_values_is_null(results):
     assert properties["first_seen"] is None
 
 
+def test_geojson_leaves_out_what_json_cannot_hold(results, tmp_path):
+    attached = results.defects.assign(sketch=[b"\x89PNG", None, b""], seen_by="川端")
+    done = publish(replace(results, defects=attached, languages=("en",)), tmp_path)
+    first, second, _ = (one["properties"] for one in json.loads(done.geojson.read_text())["features"])
+    assert "sketch" not in first.keys() | second.keys()
+    assert {first["seen_by"], second["seen_by"]} == {"川端"}
+    assert read_layer(done.geopackage, "defects")["sketch"].tolist() == [b"\x89PNG", None, b""]
+
+
 def test_track_is_the_driven_line(published):
     track = read_layer(published.geopackage, "track")
     assert isinstance(track.geometry.iloc[0], LineString)
