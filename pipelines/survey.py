@@ -37,6 +37,7 @@ HEIGHT_REMEDY = "Measure from the road up to the lens and state it as camera: he
 VIEW_REMEDY = "State the camera's horizontal field of view as camera: hfov_deg, or its focal length as camera: focal_px"
 
 _CHUNK = 1 << 20
+_PLAIN_NAMES = {"frames", "images", "pictures"}
 
 
 class CameraEntry(BaseModel):
@@ -199,7 +200,8 @@ def survey_from_parts(
         track: the position log.
         roads: a roads file.
         previous: the last survey's GeoPackage.
-        name: what to call it; the first frames' folder by default.
+        name: what to call it; by default as the first frames' folder, or as the one it lies in where it says no more
+            than that it holds frames.
         clock: what is known of the frames' clock.
 
     Raises:
@@ -209,7 +211,7 @@ def survey_from_parts(
     if not found:
         raise SurveyError("no frames were given", remedy="Name a folder of pictures or a video")
     stated = {key: value for key, value in camera.items() if value is not None}
-    fields = {"name": name or found[0].resolve().name, "frames": found, "camera": stated}
+    fields = {"name": name or _called(found[0].resolve()), "frames": found, "camera": stated}
     manifest = _validated(fields | asdict(clock or FrameClock()), found[0])
     return _with_files(
         Survey(
@@ -225,6 +227,11 @@ def survey_from_parts(
             where=found[0],
         )
     )
+
+
+def _called(frames: Path) -> str:
+    """What a folder of frames is called by: `2026-04-21/frames` by its drive."""
+    return (frames.parent if frames.name.lower() in _PLAIN_NAMES else frames).name or frames.name
 
 
 def content_hash(paths: Iterable[Path], workers: int = 2) -> str:

@@ -83,9 +83,13 @@ def test_parts_without_a_camera_height_are_refused_with_the_remedy(folder):
         survey_from_parts([folder / "frames"], camera={"height_m": None, "hfov_deg": 84.0})
 
 
-def test_parts_take_the_folders_name(folder):
-    survey = survey_from_parts([folder / "frames"], camera={"height_m": 1.4, "hfov_deg": 84.0})
-    assert survey.name == "frames"
+@pytest.mark.parametrize(
+    ("frames", "name"), [("frames", "Route 12"), ("Images", "Route 12"), ("frames of May", "frames of May")]
+)
+def test_parts_take_the_name_of_the_folder_that_tells_the_drive(tmp_path, frames, name):
+    place = tmp_path / "Route 12" / frames
+    place.mkdir(parents=True)
+    assert survey_from_parts([place], camera={"height_m": 1.4, "hfov_deg": 84.0}).name == name
 
 
 def test_the_hash_follows_contents_names_and_order_only(tmp_path):
