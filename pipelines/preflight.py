@@ -20,6 +20,7 @@ from geo.errors import TrackError
 from geo.network import Roads, SnapParams, read_roads
 from geo.track import (
     Fixes,
+    ReadCounts,
     SmoothParams,
     Trajectory,
     clean,
@@ -126,7 +127,7 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
         date=survey.date or day_of(float(t_s[chosen][0]), zone),
         zone=zone,
     )
-    ready.lines.extend(_told(ready, why_not))
+    ready.lines.extend(_told(ready, why_not, fixes.counts))
     return ready
 
 
@@ -201,7 +202,7 @@ def _refused_fixes(dropped: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(columns=REJECTED_COLUMNS)
 
 
-def _told(ready: Ready, why_not: Texts) -> list[str]:
+def _told(ready: Ready, why_not: Texts, counts: ReadCounts) -> list[str]:
     scene, camera = ready.scene, ready.scene.camera
     angles = "as stated" if ready.calibration is None else f"from {ready.calibration.source}"
     lines = [
@@ -210,6 +211,8 @@ def _told(ready: Ready, why_not: Texts) -> list[str]:
     ]
     if (assumed := zone_line(ready.survey, ready.zone)) is not None:
         lines.append(assumed)
+    if (n := counts.no_position + counts.unreadable) > 0:
+        lines.append(f"{n} points of the track have no time or no place, or cannot be read, and are left out")
     for why, where in _NOT_ON_TRACK.items():
         if n := int((why_not == why).sum()):
             lines.append(f"{n} frames {where} and are left out")

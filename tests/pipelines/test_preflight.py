@@ -83,6 +83,15 @@ def test_a_drive_is_dated_where_it_was_driven(tmp_path, lat, lon, timezone, day,
     assert len(told) == (says is not None) and all(line.startswith(says) for line in told)
 
 
+def test_points_of_the_track_without_a_time_are_counted_aloud(tmp_path):
+    path = track(tmp_path / "track.gpx", range(0, 61, 2))
+    lost = '<trkpt lat="36.1" lon="140.1"/>' * 3
+    picture(tmp_path / "frames" / "1.jpg", 10)
+    assert not any("points of the track" in line for line in ready(survey_of(tmp_path)).lines)
+    path.write_text(path.read_text(encoding="utf-8").replace("</trkseg>", f"{lost}</trkseg>"), encoding="utf-8")
+    assert any(line.startswith("3 points of the track have no time") for line in ready(survey_of(tmp_path)).lines)
+
+
 @pytest.mark.parametrize("with_track", [True, False])
 def test_pictures_by_a_local_clock_ask_for_its_time_zone(tmp_path, with_track):
     track(tmp_path / "track.gpx", range(0, 61, 2))
