@@ -102,8 +102,11 @@ class Album:
         boxes = sample.xyxy[sample.class_id == class_id]
         if not len(boxes):
             return ()
-        with Image.open(sample.masks[name]) as image:
-            mask = np.asarray(image) > 0
+        try:
+            with Image.open(sample.masks[name]) as image:
+                mask = np.asarray(image.convert("L")) > 0
+        except OSError as error:
+            raise SourceError("the mask cannot be read", where=sample.masks[name]) from error
         return cut_out(self.picture(sample), mask, boxes)
 
 

@@ -69,8 +69,11 @@ def settle(out: Path, recipe: Recipe, begun: Begun, if_changed: IfChanged) -> Pa
     if why is not None:
         former = _set_aside(out)
     out.mkdir(parents=True, exist_ok=True)
-    if not (out / RECORD).is_file():
-        (out / RECORD).write_text(yaml.safe_dump(asdict(begun), sort_keys=False), encoding="utf-8")
+    known = _recorded(out) if (out / CHECKPOINT).is_file() else None
+    # What nothing was taught with yet may have changed; sets of stages to come join those of the stages before.
+    kept = begun if known is None else Begun({**begun.data, **known.data}, known.base)
+    if kept != known:
+        (out / RECORD).write_text(yaml.safe_dump(asdict(kept), sort_keys=False), encoding="utf-8")
     return former
 
 
@@ -79,11 +82,16 @@ def _changed(out: Path, recipe: Recipe, begun: Begun) -> str | None:
         return None
     if not may_resume(recipe, load_checkpoint(out / CHECKPOINT)):
         return "recipe"
+    known = _recorded(out)
+    return None if known is None else begun.differs_from(known)
+
+
+def _recorded(out: Path) -> Begun | None:
     record = out / RECORD
     if not record.is_file():
         return None
     said: dict[str, Any] = yaml.safe_load(record.read_text(encoding="utf-8"))
-    return begun.differs_from(Begun(said["data"], said["base"]))
+    return Begun(said["data"], said["base"])
 
 
 def _set_aside(out: Path) -> Path:

@@ -7,6 +7,7 @@ when the network is loaded: half the bytes in git, and every back end computes w
 import io
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from torch import nn
 
 from training.fit import load_checkpoint
 from training.network import network_of
-from training.recipe import Recipe
+from training.recipe import Recipe, stages_begun
 
-__all__ = ["OPSET", "architecture_of", "export_onnx"]
+__all__ = ["OPSET", "export_onnx", "recipe_of"]
 
 OPSET = 17
 STRIDE = 32
@@ -28,10 +29,14 @@ SMALLEST_HALVED = 1024
 """Tensors with fewer numbers stay in single precision: biases and anchors are few, and rounding them shifts all."""
 
 
-def architecture_of(checkpoint: Path) -> str:
-    """The network that a checkpoint has the weights of."""
-    content = load_checkpoint(checkpoint)
-    return Recipe.model_validate_json(content["recipe"]).architecture_after(content["done"])
+def recipe_of(content: Mapping[str, Any]) -> Recipe:
+    """What a checkpoint's content was made by: the stages begun, and the architecture that it has the weights of.
+
+    A card is no part of it.
+    """
+    recipe, done = Recipe.model_validate_json(content["recipe"]), content["done"]
+    stages = recipe.stages[: max(1, stages_begun(recipe, done))]
+    return recipe.model_copy(update={"stages": stages}).with_architecture(recipe.architecture_after(done))
 
 
 def export_onnx(checkpoint: Path, out: Path) -> Path:
@@ -45,13 +50,12 @@ def export_onnx(checkpoint: Path, out: Path) -> Path:
         out: the file to write.
     """
     content = load_checkpoint(checkpoint)
-    recipe = Recipe.model_validate_json(content["recipe"])
-    architecture = recipe.architecture_after(content["done"])
-    network = network_of(recipe, architecture)
+    recipe = recipe_of(content)
+    network = network_of(recipe, recipe.architecture)
     network.load_state_dict(content["average"])
     model = _trace(network)
     _halve(model)
-    _describe(model, recipe, architecture)
+    _describe(model, recipe)
     onnx.checker.check_model(model, full_check=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_suffix(".part")
@@ -99,12 +103,12 @@ def _halve(model: ModelProto) -> None:
     model.graph.node.extend(nodes)
 
 
-def _describe(model: ModelProto, recipe: Recipe, architecture: str) -> None:
+def _describe(model: ModelProto, recipe: Recipe) -> None:
     """What ultralytics and other tools read from the file: the task, the stride and the names of the classes."""
     del model.metadata_props[:]
     model.producer_name, model.producer_version, model.doc_string = "michisora", "", ""
     described = {
-        "description": f"michisora {recipe.task} ({architecture})",
+        "description": f"michisora {recipe.task} ({recipe.architecture})",
         "task": "detect",
         "stride": str(STRIDE),
         "batch": "1",

@@ -220,7 +220,10 @@ def _epoch(
     began, seen, sums = time.perf_counter(), 0, torch.zeros(3)
     for number, batch in enumerate(epoch_batches(album, run.recipe, index, epoch, run.machine.cutters)):
         rate = _rate(stage, (epoch * per_epoch + number) / (stage.epochs * per_epoch))
-        losses = _step(run, joined, loss, share(batch, run.ranks), rate)
+        try:
+            losses = _step(run, joined, loss, share(batch, run.ranks), rate)
+        except torch.OutOfMemoryError as error:
+            raise _too_large(run, stage) from error
         if not losses.isfinite().all():
             raise _diverged(run, stage, epoch, losses)
         sums += losses * len(batch.pictures)
@@ -277,6 +280,12 @@ def _step(run: Run, joined: nn.Module, loss: LabelledClassLoss, batch: Batch, ra
 
 def _float(raw: Any) -> Any:
     return [one.float() for one in raw] if isinstance(raw, list) else raw.float()
+
+
+def _too_large(run: Run, stage: Stage) -> RunError:
+    what = f"{run.machine.name} has too little memory for {run.recipe.batch} crops of {stage.side_px} px"
+    kept = f"The checkpoint of epoch {run.done} is as it was. " if run.done else ""
+    return RunError(what, remedy=f"{kept}Try a smaller batch or side_px, or stop what else runs there.")
 
 
 def _diverged(run: Run, stage: Stage, epoch: int, losses: Tensor) -> RunError:

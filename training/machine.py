@@ -78,6 +78,8 @@ def look_around(hardware: Hardware | None = None, rank: int = 0, n: int = 1) -> 
     if there:
         device = torch.device(wished.device if ":" in wished.device else f"cuda:{rank}")
         torch.cuda.set_device(device)
+        # What is called f32 is: torch lets convolutions round to 10 bits of fraction unless told otherwise.
+        torch.backends.cudnn.allow_tf32 = False
         name = torch.cuda.get_device_name(device)
         return Machine(device, _precision(wished, device), name if n == 1 else f"{n} × {name}", _cutters(n))
     device = torch.device("cpu")

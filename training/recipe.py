@@ -1,5 +1,7 @@
 """The recipe: everything that decides what a run makes, in a section of `params.yaml` or a file of its own."""
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, Self
 
@@ -153,7 +155,7 @@ class Recipe(_Section):
     seed: int
     batch: int = Field(gt=0)
     weight_decay: float = 5e-4
-    warm_up_steps: int = 100
+    warm_up_steps: int = Field(default=100, gt=0)
     average: float = Field(default=0.998, gt=0, lt=1, description="decay of the running average of the weights, a step")
     equalise: float = Field(
         default=0,
@@ -175,7 +177,27 @@ class Recipe(_Section):
     def _agrees_with_itself(self) -> Self:
         if self.teacher is not None and set(self.teacher.classes) != set(self.classes):
             raise ValueError(f"teacher.classes must name each of {', '.join(self.classes)}, and no other")
+        if self.card is not None and tuple(one.name for one in self.card.classes) != self.classes:
+            raise ValueError(f"card.classes must be {', '.join(self.classes)}, in this order")
+        for where, named in self._named():
+            strange = next((name for name in named if name not in self.classes), None)
+            if strange is not None:
+                raise ValueError(f"{where}: {strange} is none of the classes {', '.join(self.classes)}")
+        splits = {(name, one.split) for stage in self.stages for name, one in stage.sources.items()}
+        twice = next((name for name, n in Counter(name for name, _ in splits).items() if n > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice} is named with several splits; name it with one in all stages")
         return self
+
+    def _named(self) -> Iterator[tuple[str, Iterable[str]]]:
+        """Where classes are named, and which."""
+        for stage in self.stages:
+            yield f"transplant of stage {stage.name}", stage.transplant
+            for whole, kinds in stage.kinds.items():
+                yield f"kinds of stage {stage.name}", (whole, *kinds)
+        if self.card is not None:
+            yield "card.pictures", self.card.pictures
+            yield "card.scores", self.card.scores
 
     def architecture_after(self, epochs: int) -> str:
         """The network that is being taught once so many epochs are done."""
@@ -226,5 +248,7 @@ def recipe_from(content: object, where: str) -> Recipe:
         return Recipe.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        reason = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        field = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        reason = f"{field}: {said}" if field else said
         raise RecipeError(reason, where=where) from error

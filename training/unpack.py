@@ -1,9 +1,11 @@
 """Archives from elsewhere, unpacked without trusting them: caps on size and number, no links, no paths elsewhere."""
 
+import lzma
 import shutil
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -53,10 +55,12 @@ def unpack(archive: Path, into: Path, caps: Caps, progress: Progress | None = No
     try:
         _write_all(archive, staging, caps, progress)
         return _move_in(staging, into)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         remedy = "Free space on the disk, or fetch the archive again."
         raise FetchError(f"the archive cannot be unpacked ({reason})", where=archive, remedy=remedy) from error
+    except RuntimeError as error:  # `zipfile`'s word for a password
+        raise FetchError("the archive is locked with a password", where=archive) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

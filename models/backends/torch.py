@@ -45,6 +45,8 @@ class _TorchNetwork:
         self._device = "cuda" if self._torch.cuda.is_available() else "cpu"
         self._network = build_network(request).eval().to(self._device)
         precision = "bf16" if request.precision == "bf16" else "f32"
+        # Else a GPU's convolutions round to 10 bits of fraction, and back ends disagree.
+        self._torch.backends.cudnn.allow_tf32 = precision != "f32"
         self._runtime = Runtime("torch", self._device, precision, threads=1)
 
     @property

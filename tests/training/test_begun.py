@@ -7,12 +7,15 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("dvclive", reason="dvclive is not installed")
 
 import numpy as np  # noqa: E402
+import yaml  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from training.begun import RECORD, Begun, settle  # noqa: E402
 from training.cli import train  # noqa: E402
 from training.errors import RunError  # noqa: E402
 from training.live import FOLDER, live_log  # noqa: E402
 from training.network import build_network  # noqa: E402
+from training.recipe import read_recipe  # noqa: E402
 
 RECIPE = """
 task: road
@@ -81,6 +84,23 @@ def test_another_recipe_begins_anew_where_that_is_asked_for(arguments, tmp_path)
         call(*arguments)
     call(*arguments, "--if-changed", "anew")
     assert (tmp_path / "run.former/last.pt").is_file()
+
+
+def test_what_nothing_was_taught_with_yet_may_change(arguments, tmp_path):
+    settle(tmp_path / "run", read_recipe(tmp_path / "recipe.yaml"), Begun({"ours": "before"}, "base"), "refuse")
+    call(*arguments)
+    checkpoint = (tmp_path / "run/last.pt").read_bytes()
+    call(*arguments)
+    assert (tmp_path / "run/last.pt").read_bytes() == checkpoint
+
+
+def test_sets_of_later_stages_join_the_record(arguments, tmp_path):
+    call(*arguments)
+    recipe = read_recipe(tmp_path / "recipe.yaml")
+    base = yaml.safe_load((tmp_path / "run" / RECORD).read_text())["base"]
+    settle(tmp_path / "run", recipe, Begun({"more": "first"}, base), "refuse")
+    with pytest.raises(RunError, match="pictures or labels of more"):
+        settle(tmp_path / "run", recipe, Begun({"more": "other"}, base), "refuse")
 
 
 def test_other_base_weights_are_refused(arguments, tmp_path):

@@ -202,6 +202,14 @@ def test_an_archive_that_cannot_be_trusted_leaves_nothing(tmp_path, content, wor
     assert [one for one in (tmp_path / "out").rglob("*") if one.is_file()] == [] and len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_zip_of_broken_data_is_one_line(tmp_path):
+    content = bytearray(zipped(a=bytes(range(256)) * 400))
+    at = content.index(b"PK\x03\x04") + 40
+    content[at : at + 20] = b"\xff" * 20
+    with pytest.raises(FetchError, match=r"cannot be unpacked.*fetch the archive again"):
+        unpack(put(tmp_path / "archive", bytes(content)), tmp_path / "out", CAPS)
+
+
 def test_a_zip_that_lies_about_its_size_is_stopped(tmp_path):
     content = bytearray(zipped(a=bytes(2 << 20)))
     for mark, offset in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):

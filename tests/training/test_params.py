@@ -12,7 +12,7 @@ import yaml
 from training.errors import RecipeError
 from training.params import TrainingParams, read_params
 from training.profile import pictures_of, shrink
-from training.recipe import Recipe
+from training.recipe import Recipe, recipe_from
 
 RECIPE = {
     "task": "road",
@@ -35,7 +35,7 @@ RECIPE = {
     ],
     "card": {
         "name": "ours",
-        "classes": [],
+        "classes": [{"name": name, "title_en": name, "title_ja": name} for name in ("D40", "crack")],
         "validation": ["ours"],
         "input": {"long_side_px": 1280, "enlarge": False},
         "limits": ["none known"],
@@ -66,6 +66,32 @@ def test_an_unknown_task_and_an_unknown_knob_are_named(tmp_path):
         read_params(write(tmp_path, sets={"mirrors": "x"}))
     with pytest.raises(RecipeError, match="profile"):
         read_params(write(tmp_path, profile="quick"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"card": {"classes": ["crack", "D00", "D10", "D20", "D40"]}}, "card.classes must be D00, D10"),
+        (
+            {"card": {"pictures": {"D44": {"precision": 0.5, "recall": 0.5}}}},
+            "card.pictures: D44 is none of the classes",
+        ),
+        ({"card": {"scores": {"hole": 0.5}}}, "card.scores: hole"),
+        ({"stage": {"transplant": {"D04": 0.2}}}, "transplant of stage settle: D04"),
+        ({"stage": {"kinds": {"crack": ["D00", "D01"]}}}, "kinds of stage settle: D01"),
+        ({"stage": {"sources": {"dnit": {"weight": 1, "split": "all"}}}}, "dnit is named with several splits"),
+        ({"warm_up_steps": 0}, "warm_up_steps"),
+    ],
+)
+def test_a_recipe_that_contradicts_itself_is_refused_before_hours_are_spent(change, said, checkout):
+    recipe = read_params(checkout / "params.yaml").training["road"]
+    card, stage = change.pop("card", {}), change.pop("stage", {})
+    if "classes" in card:
+        by_name = {one["name"]: one for one in recipe["card"]["classes"]}
+        card["classes"] = [by_name[name] for name in card["classes"]]
+    stages = [one | stage if one["name"] == "settle" else one for one in recipe["stages"]]
+    with pytest.raises(RecipeError, match=said):
+        recipe_from({**recipe, "stages": stages, "card": {**recipe["card"], **card}, **change}, "training.road")
 
 
 def test_outside_a_checkout_the_recipes_of_the_installation_hold(tmp_path, checkout, monkeypatch):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from shapely.geometry import Point, box
 
-from training.errors import ReviewError
+from training.errors import ReviewError, SourceError
 from training.prepare import summarise
 from training.recipe import Recipe
 from training.reviews.build import Request, build
@@ -297,7 +297,7 @@ def test_a_survey_and_lines_make_one_set_that_a_recipe_can_name(drive):
     assert set(by_place) == {"ours/s0", "ours/s1", "ours/s2"} and about["hard_negatives"] == 2
     assert by_place["ours/s0"].labelled.all() and len(by_place["ours/s0"].xyxy) == 0
     assert by_place["ours/s1"].labelled.tolist() == [False, False, False, True, False]
-    assert by_place["ours/s2"].facts == {"kind": "whole"}
+    assert by_place["ours/s2"].facts["kind"] == "whole"
     stage = {"name": "a", "epochs": 1, "crops": 4, "side_px": 64, "rate": 0.1, "final_rate": 0.1}
     recipe = Recipe.model_validate(
         {
@@ -371,3 +371,29 @@ def test_every_file_name_is_safe(drive):
     Image.new("RGB", SIZE).save(odd)
     (one,), _ = made(drive, lines(drive, said("a b/ü#1.png", "reject")))
     assert re.fullmatch(r"[A-Za-z0-9_.-]+", one.picture.name) and one.place == "ours/ours"
+
+
+def test_corrections_of_a_picture_that_judges_are_refused(drive):
+    pixels = np.random.default_rng(5).integers(0, 100, (SIZE[1], SIZE[0], 3), np.uint8)
+    judged = drive / "data" / "judged" / "val"
+    (judged / "images").mkdir(parents=True)
+    (judged / "labels").mkdir()
+    Image.fromarray(pixels).save(judged / "images" / "s9.png")
+    (judged / "labels" / "s9.txt").write_text("3 0.5 0.5 0.1 0.1", encoding="utf-8")
+    (drive / "frames" / "s9_9.png").write_bytes((judged / "images" / "s9.png").read_bytes())
+    made(drive, lines(drive, said("s9_9.png", bbox=A, **{"class": "D40"})))
+    catalogue = yaml.safe_load((drive / "data/ours/catalogue.yaml").read_text(encoding="utf-8"))
+    entry = {"title": "Judged", "licence": "CC0-1.0", "url": "none", "layout": "yolo", "path": "judged"}
+    catalogue["judged"] = {**entry, "classes": {"3": "D40"}, "labels": ["D40"]}
+    (drive / "both.yaml").write_text(yaml.safe_dump(catalogue), encoding="utf-8")
+    stage = {"name": "a", "epochs": 1, "crops": 2, "side_px": 64, "rate": 0.001, "final_rate": 0.001}
+    classes = [{"name": name, "title_en": name, "title_ja": name} for name in CLASSES]
+    recipe = Recipe.model_validate(
+        {
+            **{"task": "road", "architecture": "yolo11n", "classes": CLASSES, "seed": 1, "batch": 2},
+            "stages": [{**stage, "sources": {"ours": {"weight": 1}}}],
+            "card": {"name": "ours", "classes": classes, "validation": ["judged"]},
+        }
+    )
+    with pytest.raises(SourceError, match="the same picture is in training data"):
+        summarise(recipe, Sets(read_catalogue(drive / "both.yaml"), drive / "data"))

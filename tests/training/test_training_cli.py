@@ -115,12 +115,35 @@ def test_train_export_and_evaluate_follow_one_another(arguments, tmp_path):
     by_recipe = [*arguments, "--recipe", tmp_path / "recipe.yaml"]
     call(train, *by_recipe, "--base", base, "--out", run)
     call(export, *by_recipe, "--run", run, "--out", model)
+    other = RECIPE.replace("[D40, crack]", "[D40]").replace(", {name: crack, title_en: a, title_ja: b}", "")
+    (tmp_path / "other.yaml").write_text(other, encoding="utf-8")
+    with pytest.raises(RunError, match=r"the run here is of road \(D40, crack\)"):
+        call(export, *arguments, "--recipe", tmp_path / "other.yaml", "--run", run, "--out", tmp_path / "wrong")
     out = tmp_path / "figures.json"
     task, *options = arguments
     result = call(evaluate, task, "ours", *options, "--model", model, "--precision", "f32", "--json", out)
     figures = json.loads(out.read_text(encoding="utf-8"))
     assert "ours: 1 pictures" in result.output and "pothole pictures" in result.output
     assert figures["ours"]["classes"]["D40"]["n"] == 1 and "crack" not in figures["ours"]["classes"]
+
+
+def test_weights_are_known_by_what_they_were_taught_on_whatever_the_recipe_says_since(arguments, tmp_path):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from training.network import build_network  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    base, run = tmp_path / "base.pt", tmp_path / "run"
+    torch.save(build_network("yolo11n", 80).state_dict(), base)
+    (tmp_path / "catalogue.yaml").write_text(
+        CATALOGUE + CATALOGUE.replace("ours:", "theirs:").replace("CC0-1.0", "CC BY-NC 4.0"), encoding="utf-8"
+    )
+    (tmp_path / "theirs.yaml").write_text(RECIPE.replace("sources: {ours:", "sources: {theirs:"), encoding="utf-8")
+    call(train, *arguments, "--recipe", tmp_path / "theirs.yaml", "--base", base, "--out", run)
+    by_recipe = [*arguments, "--recipe", tmp_path / "recipe.yaml", "--run", run, "--out", tmp_path / "m"]
+    with pytest.raises(LicenceError, match="weights taught on theirs may not be given away"):
+        call(export, *by_recipe)
+    call(export, *by_recipe, "--private")
+    assert "CC BY-NC 4.0" in (tmp_path / "m" / "card.yaml").read_text(encoding="utf-8")
 
 
 @pytest.mark.shared

@@ -26,7 +26,7 @@ from training.sources.boxes import clip
 __all__ = ["Request", "build"]
 
 MANIFEST, ABOUT, CATALOGUE = "manifest.csv", "dataset.yaml", "catalogue.yaml"
-COLUMNS = ("name", "kind", "labelled", "boxes", "ignored_regions", "place", "image", "sha256")
+COLUMNS = ("name", "kind", "labelled", "boxes", "ignored_regions", "place", "image", "copied_from")
 WHOLE, PARTLY = "whole", "partly"
 Progress = Callable[[int, int], None]
 Picture = NDArray[np.uint8]
@@ -149,7 +149,7 @@ def _picture(request: Request, staging: Path, image: str, said: Sequence[Correct
             "ignored_regions": len(lesson.ignored or ()),
             "place": place,
             "image": image,
-            "sha256": digest,
+            "copied_from": digest,
         }
         target = _file(staging, row, "images", ".webp")
         if parts:
@@ -210,7 +210,7 @@ def _write_tables(request: Request, staging: Path, parts: Sequence[_Part], about
         "layout": "yolo",
         "layout_checked": True,
         "path": _path_below(request),
-        "table": {"path": MANIFEST, "place": "place", "labelled": "labelled", "facts": ["kind"]},
+        "table": {"path": MANIFEST, "place": "place", "labelled": "labelled", "facts": ["kind", "copied_from"]},
         "classes": {str(number): name for number, name in enumerate(request.classes)},
         "ignored": [str(len(request.classes))],
         "labels": list(request.classes),

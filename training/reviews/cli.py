@@ -53,7 +53,7 @@ def build(  # noqa: PLR0913, PLR0917 - one option each
 ) -> None:
     """Make a YOLO data set of REVIEWs: CSV or JSONL lines, and road GeoPackages edited in QGIS.
 
-    Rejected places and pictures with nothing on them become hard negatives. What nobody reviewed is painted over and
+    Rejected places and pictures with nothing on them become hard negatives. What nobody reviewed
     teaches nothing. Name the set in a recipe's sources and pass OUT/catalogue.yaml as --catalogue.
     """
     names = tuple(one.strip() for one in classes.split(",")) if classes else read_params(params).recipe(task).classes
