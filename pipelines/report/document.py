@@ -239,7 +239,7 @@ def _times(item: Item, lang: str) -> str:
     if not item.n_looked or item.confidence is None:
         return words.say("seen_times", lang, n="–" if item.n_seen is None else item.n_seen)
     seen = words.say("seen_of", lang, n=item.n_seen, looked=item.n_looked)
-    return f"{seen}　{words.say('confidence', lang)}: {fixed(100 * item.confidence, 0)} %"
+    return f"{seen}　{words.say('confidence', lang)}: {item.confidence_pct} %"
 
 
 def _bars(pages: FPDF, item: Item, corner: tuple[float, float], lang: str) -> None:

@@ -64,6 +64,11 @@ class Item:
         return fixed(self.position_sd_m, 2 if 0 < (self.position_sd_m or 0) < 0.095 else 1)
 
     @property
+    def confidence_pct(self) -> int | None:
+        """How far it is believed, % as printed: nothing is certain."""
+        return None if self.confidence is None else min(99, round(100 * self.confidence))
+
+    @property
     def label(self) -> str:
         """The rank as printed; a defect that has none gets a dash."""
         return "–" if self.rank is None else str(self.rank)

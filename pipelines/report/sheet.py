@@ -60,9 +60,7 @@ _LIST = (
     Column("first_seen", 12, "date", lambda item, _: item.first_seen),
     Column("last_seen", 12, "date", lambda item, _: item.last_seen),
     Column("change", 14, "text", lambda item, lang: words.name(words.CHANGES, item.change, lang)),
-    Column(
-        "confidence_column", 10, "whole", lambda item, _: None if item.confidence is None else 100 * item.confidence
-    ),
+    Column("confidence_column", 10, "whole", lambda item, _: item.confidence_pct),
     Column("look_again", 12, "text", lambda item, lang: words.say("look_again", lang) if item.look_again else ""),
     Column("score", 8, "two", lambda item, _: item.score),
     Column("note", 30, "wrap", lambda item, _: item.note),

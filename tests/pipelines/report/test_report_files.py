@@ -243,3 +243,12 @@ def test_the_document_and_the_workbook_say_what_to_look_at_again(content_of: Mak
     said = [sheet.cell(row, head["Look again"]).value for row in range(5, 9)]
     assert [value or "" for value in said] == ["", "", "Look again", ""]
     assert sheet.cell(5, head["Confidence (%)"]).value == pytest.approx(30)
+
+
+def test_nothing_is_certain_in_any_report(content_of: Make) -> None:
+    content = without_photos(content_of(1))
+    content = replace(content, defects=content.defects.assign(confidence=0.998, n_looked=7))
+    (item,) = items_of(content, {})
+    assert item.confidence_pct == 99
+    assert "99 %" in page_html(content, {})
+    assert "100 %</dd>" not in page_html(content, {})
