@@ -15,8 +15,13 @@ from geo.track.units import KMH_MPS
 OUT_OF_RANGE: Final = "out_of_range"
 NULL_ISLAND: Final = "null_island"
 JUMP: Final = "jump"
+STALE: Final = "stale"
 
 _LOOK_BACK: Final = 4096
+_APART_S: Final = 3600.0
+_FEW: Final = 2
+_FEW_SHARE: Final = 0.05
+"""Of the longest piece: where all pieces are as short, such as of pictures taken one by one, none is left over."""
 
 
 class CleanLimits(BaseModel):
@@ -33,14 +38,17 @@ def clean(fixes: Fixes, limits: CleanLimits | None = None) -> tuple[Fixes, pd.Da
     """Reject what cannot be true, and unset speeds and courses that cannot.
 
     Of fixes that contradict each other by their distance, the fewest are rejected that leave no jump: one outlier
-    goes alone, rather than all that follow it; and so does a first fix left over from the last drive.
+    goes alone, rather than all that follow it; and so does a first fix left over from the last drive. Where that drive
+    was so long ago that the vehicle may have come from there, it is known by being alone: one or two fixes, more than
+    an hour from the others.
 
     Args:
         fixes: as read.
         limits: the defaults suit a road vehicle.
 
     Returns:
-        The believed fixes, and the others: `t_s`, `lon`, `lat`, `reason` (`out_of_range`, `null_island`, `jump`).
+        The believed fixes, and the others: `t_s`, `lon`, `lat`, `reason` (`out_of_range`, `null_island`, `jump`,
+        `stale`).
     """
     limits = CleanLimits() if limits is None else limits
     reason = np.full(len(fixes), "", dtype=object)
@@ -50,9 +58,19 @@ def clean(fixes: Fixes, limits: CleanLimits | None = None) -> tuple[Fixes, pd.Da
     rest = np.flatnonzero(reason == "")
     candidates = fixes.where(rest)
     reason[rest[~_consistent(candidates, limits)]] = JUMP
+    believed = np.flatnonzero(reason == "")
+    reason[believed[_left_over(fixes.t_s[believed])]] = STALE
     gone = reason != ""
     table = {"t_s": fixes.t_s[gone], "lon": fixes.lon[gone], "lat": fixes.lat[gone], "reason": reason[gone]}
     return _plausible_motion(fixes.where(~gone), limits), pd.DataFrame(table)
+
+
+def _left_over(t_s: Array) -> npt.NDArray[np.bool_]:
+    """Mask (n,) of the one or two fixes, at times (n,) in order, that lie more than an hour from all the others."""
+    piece = np.cumsum(np.diff(t_s, prepend=t_s[:1]) > _APART_S)
+    size = np.bincount(piece)
+    few = (size <= _FEW) & (size <= _FEW_SHARE * size.max(initial=0))
+    return np.asarray(few[piece], bool)
 
 
 def _plausible_motion(fixes: Fixes, limits: CleanLimits) -> Fixes:

@@ -23,6 +23,10 @@ PER_AXIS = 4
 SIZE = AXES * PER_AXIS
 POSITION, VELOCITY, ACCELERATION, ERROR = slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)
 
+# A longer step counts as one of this length: position and speed are unknown after it anyway, some 300 km and 170 m/s by
+# the model, and its cube, after days, leaves nothing of the fixes' precision in a 64-bit matrix.
+LONGEST_STEP_S = 3600.0
+
 # Gauss-Legendre integration of the process noise: exact to rounding for steps up to some 10 τ, and, unlike the closed
 # form, free of cancellation for steps of milliseconds.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
@@ -39,7 +43,7 @@ class Motion:
 
     def transition(self, dt_s: Array) -> Array:
         """The state's transition over `dt_s` (n,), (n, 8, 8); order: positions, velocities, accelerations, errors."""
-        dt, tau = np.asarray(dt_s, float), self.accel_tau_s
+        dt, tau = np.minimum(np.asarray(dt_s, float), LONGEST_STEP_S), self.accel_tau_s
         to_v = -tau * np.expm1(-dt / tau)
         axis = np.zeros((*dt.shape, PER_AXIS, PER_AXIS))
         axis[..., 0, 0] = axis[..., 1, 1] = 1.0
@@ -52,7 +56,7 @@ class Motion:
 
     def noise(self, dt_s: Array) -> Array:
         """The process noise gathered over `dt_s` (n,), (n, 8, 8): ∫ g(s) g(s)ᵀ ds, g the response to acceleration."""
-        dt, tau = np.asarray(dt_s, float), self.accel_tau_s
+        dt, tau = np.minimum(np.asarray(dt_s, float), LONGEST_STEP_S), self.accel_tau_s
         s = dt[..., None] * (_NODES + 1) / 2
         weight = dt[..., None] * _WEIGHTS / 2 * (2 * self.accel_sd_mps2**2 / tau)
         to_v = -tau * np.expm1(-s / tau)

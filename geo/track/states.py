@@ -51,11 +51,12 @@ class SmoothedStates:
         inside = np.clip(t_s, self.t_s[0], self.t_s[-1])
         k = np.clip(np.searchsorted(self.t_s, inside, side="right") - 1, 0, len(self.t_s) - 2)
         before, after = inside - self.t_s[k], self.t_s[k + 1] - inside
-        q1, f2 = self.motion.noise(before), self.motion.transition(after)
-        whole_f = self.motion.transition(before + after)
+        q1, f1, f2 = self.motion.noise(before), self.motion.transition(before), self.motion.transition(after)
+        # Not the transition over the whole gap, which counts as an hour where it is longer: the bridge must hold.
+        whole_f = f2 @ f1
         whole_q = f2 @ q1 @ _t(f2) + self.motion.noise(after)
         from_next = _t(np.linalg.solve(whole_q, f2 @ q1))
-        from_last = self.motion.transition(before) - from_next @ whole_f
+        from_last = f1 - from_next @ whole_f
         last, following, lag = self.smoothed.cov[k], self.smoothed.cov[k + 1], self.smoothed.lag[k]
         mixed = from_last @ lag @ _t(from_next)
         cov = from_last @ last @ _t(from_last) + from_next @ following @ _t(from_next) + mixed + _t(mixed)

@@ -72,6 +72,7 @@ REASONS: Words = {
     "too_many_pixels": ("大きすぎる画像", "picture too large"),
     "other_shape": ("縦横比の異なる画像", "picture of another shape"),
     "jump": ("測位の飛び", "position jump"),
+    "stale": ("以前の走行の残り", "left over from an earlier drive"),
     "null_island": ("緯度経度 0", "zero coordinates"),
     "out_of_range": ("ありえない緯度経度", "impossible coordinates"),
 }

@@ -57,6 +57,23 @@ def test_first_fixes_left_over_from_the_last_drive_are_rejected_not_the_drive() 
     assert rejected_at(moved(drive(), slice(0, 3), east_m=40_000)) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("index", [0, 59])
+@pytest.mark.parametrize("days", [0.1, 7, 14])
+def test_a_fix_left_over_from_long_ago_is_rejected_though_the_vehicle_may_have_come_from_there(
+    index: int, days: float
+) -> None:
+    fixes, t_s = drive(), drive().t_s.copy()
+    t_s[index] += days * 86_400 * (1 if index else -1)
+    kept, rejected = clean(replace(fixes, t_s=t_s))
+    assert rejected["reason"].tolist() == ["stale"]
+    assert rejected["t_s"].tolist() == [t_s[index]]
+    assert len(kept) == 59
+
+
+def test_pictures_taken_one_by_one_all_day_are_all_kept() -> None:
+    assert len(clean(drive(5, step_s=5400.0))[0]) == 5
+
+
 def test_null_island_and_impossible_coordinates_carry_their_reason() -> None:
     fixes = drive()
     lon, lat = fixes.lon.copy(), fixes.lat.copy()

@@ -120,6 +120,19 @@ def test_a_gap_of_20_s_is_bridged_and_one_of_60_s_is_not(kind: str, speeds: bool
     assert poses.sd_m[poses.valid].max() <= SmoothParams().max_sd_m
 
 
+@pytest.mark.parametrize("break_s", [3600.0, 5400.0, 14 * 86_400.0])
+def test_both_parts_of_a_drive_with_a_long_break_stay_valid(break_s: float) -> None:
+    whole = fixes_of("straight", seed=1)
+    t_s = np.where(whole.t_s < 45.0, whole.t_s, whole.t_s + break_s)
+    track = smooth(Fixes.of(t_s, whole.lon, whole.lat, speed_mps=whole.speed_mps), CRS, NO_BIAS)
+    t, xy, _, _ = true_drive("straight")
+    poses = track.at(np.where(t < 45.0, t, t + break_s))
+    driven = (t <= 44.0) | (t >= 46.0)
+    assert poses.valid[driven].all()
+    assert np.hypot(poses.x_m - xy[:, 0], poses.y_m - xy[:, 1])[driven].max() < 3.0
+    assert not track.at([45.0 + break_s / 2]).valid.any()
+
+
 def test_the_heading_is_held_while_the_vehicle_stands() -> None:
     poses = smoothed("standing").at(np.arange(33.0, 57.0, 0.5))
     assert (poses.speed_mps < 0.5).all()
