@@ -26,8 +26,8 @@ def to_links(raw: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Bring lines in the map frame to the columns of `LINK_COLUMNS`, sorted by link id.
 
     Lines of several parts are joined where their ends meet; parts that stay apart become links `<id>.<number>`. Ids
-    that occur twice (a route number) are told apart the same way, in the file's order. Without an id column the
-    file's feature number is the id.
+    that occur twice (a route number) are told apart the same way, in the file's order; numbers that would make an id
+    the file gives to another line are passed over. Without an id column the file's feature number is the id.
     """
     raw = _single_lines(raw)
     names = _first(raw, "name_ja", str), _first(raw, "name_en", str)
@@ -84,11 +84,16 @@ def _integral(value: object) -> str:
 
 
 def _unique(ids: Iterable[str]) -> list[str]:
+    """Ids that occur once stay; the others are numbered, past what the file itself calls another link."""
     ids = list(ids)
     often = pd.Series(ids, dtype=object).value_counts()
-    seen: dict[str, int] = {}
+    taken = set(ids)
+    number: dict[str, int] = {}
     names = []
     for one in ids:
-        seen[one] = seen.get(one, -1) + 1
-        names.append(one if often[one] == 1 else f"{one}.{seen[one]}")
+        name = one
+        while often[one] > 1 and name in taken:
+            name = f"{one}.{number.setdefault(one, 0)}"
+            number[one] += 1
+        names.append(name)
     return names

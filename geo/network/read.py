@@ -39,12 +39,19 @@ def read_roads(path: Path, crs: pyproj.CRS, bounds: Bounds | None = None) -> Roa
     if not path.exists():
         raise NetworkError("no such roads file", where=path, remedy="Check --roads, or `roads` in the manifest")
     raw = _read_extract(path, crs, bounds) if path.name.lower().endswith(_OSM_SUFFIXES) else _read_lines(path)
-    if raw.empty:
-        raise NetworkError("there is no road in the file", where=path, remedy="Give a file of road centre lines")
+    _refuse_empty(raw, path)
     raw = raw.to_crs(crs)
     if not np.isfinite(raw.total_bounds).all():
         raise CrsError(f"coordinates cannot be brought to {crs.name}", where=path, remedy="Check the file's CRS")
-    return Roads(to_links(_within(raw, path, bounds)))
+    # Ids are told apart in the whole file: they must not depend on how far a survey reaches.
+    links = to_links(raw)
+    _refuse_empty(links, path)
+    return Roads(_within(links, path, bounds))
+
+
+def _refuse_empty(lines: gpd.GeoDataFrame, path: Path) -> None:
+    if lines.empty:
+        raise NetworkError("there is no road in the file", where=path, remedy="Give a file of road centre lines")
 
 
 def _read_extract(path: Path, crs: pyproj.CRS, bounds: Bounds | None) -> gpd.GeoDataFrame:
@@ -94,16 +101,16 @@ def _refuse_missing_crs(frame: gpd.GeoDataFrame, path: Path) -> None:
         )
 
 
-def _within(raw: gpd.GeoDataFrame, path: Path, bounds: Bounds | None) -> gpd.GeoDataFrame:
+def _within(links: gpd.GeoDataFrame, path: Path, bounds: Bounds | None) -> gpd.GeoDataFrame:
     if bounds is None:
-        return raw
+        return links
     window = box(*bounds)
-    near = raw[shapely.intersects(raw.geometry.to_numpy(), window)]
+    near = links[shapely.intersects(links.geometry.to_numpy(), window)]
     if near.empty:
-        away = float(shapely.distance(raw.geometry.to_numpy(), window).min())
+        away = float(shapely.distance(links.geometry.to_numpy(), window).min())
         raise NetworkError(
             f"the roads lie {away / 1000:.1f} km from the survey" if away >= 1000 else f"no road within {away:.0f} m",
             where=path,
             remedy="Give the roads of the area surveyed, or none: a drive's track is then numbered itself",
         )
-    return near
+    return near.reset_index(drop=True)

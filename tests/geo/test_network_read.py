@@ -103,6 +103,23 @@ def test_repeated_route_numbers_and_parted_lines_get_ids_of_their_own(tmp_path: 
     assert links.set_index("link").length["r3"] == pytest.approx(20)
 
 
+def test_a_number_that_the_file_gives_to_another_link_is_passed_over(tmp_path: Path) -> None:
+    path = _write(tmp_path / "r.gpkg", id=["12", "12", "12.1"], geometry=[*LINES, LineString([(0, 50), (9, 50)])])
+    assert read_roads(path, CRS).links["link"].tolist() == ["12.0", "12.1", "12.2"]
+    assert read_roads(path, CRS).links.set_index("link").length["12.1"] == pytest.approx(9)
+
+
+def test_bounds_do_not_rename_links_that_share_a_route_number(tmp_path: Path) -> None:
+    path = _write(tmp_path / "r.gpkg", id=["12", "12"])
+    assert read_roads(path, CRS, (95, 50, 120, 60)).links["link"].tolist() == ["12.1"]
+
+
+def test_lines_without_any_length_are_no_roads(tmp_path: Path) -> None:
+    path = _write(tmp_path / "r.gpkg", geometry=[LineString([(5, 5), (5, 5)])])
+    with pytest.raises(NetworkError, match="no road in the file"):
+        read_roads(path, CRS, (0, 0, 10, 10))
+
+
 def test_without_an_id_the_files_own_feature_numbers_serve_whatever_the_bounds(tmp_path: Path) -> None:
     path = _write(tmp_path / "r.gpkg")
     assert read_roads(path, CRS).links["link"].tolist() == ["1", "2"]
