@@ -33,7 +33,7 @@ from pipelines.road.coverage import seen_ground
 from pipelines.road.evidence import Watch
 from pipelines.road.judge import judge
 from pipelines.road.observe import fits, frame_table, observe
-from pipelines.road.previous import called_now, compare, read_previous
+from pipelines.road.previous import called_now, compare, on_roads, read_previous
 from pipelines.road.publish import GEOPACKAGE_NAME, Published, Results, publish
 from pipelines.road.sections import rate_sections
 from pipelines.survey import Survey
@@ -134,6 +134,7 @@ def assess(ready: Ready, looked: Looked, job: Job) -> Results:
     defects, observations["defect"] = consolidate(observations, frames, params.consolidate, watch, zone=ready.zone)
     previous = None if survey.previous is None else read_previous(survey.previous)
     compared = compare(defects, previous, seen, ready.date, params.previous)
+    compared = on_roads(compared, scene.roads, params.previous)
     observations["defect"] = called_now(observations["defect"], compared)
     judged = judge(compared, scene.roads.links, params.judge)
     rejected = pd.concat([shown.rejected, other], ignore_index=True)

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from geo.errors import LayerError
 from geo.geopackage import read_layer
+from geo.network import Roads
 from pipelines.errors import SurveyError
 from pipelines.road.classes import family_bits, name_en, name_ja
 from pipelines.road.features import DEFECT_COLUMNS, NAMESPACE
@@ -163,6 +164,36 @@ def compare(
     table["growth_m"] = growth
     table["change"] = _changes(old, pairs, worse, _share_seen(old, seen, knobs) >= knobs.covered_share)
     table["uuid"] = _distinct(table["uuid"].tolist(), pairs, date)
+    return table
+
+
+def on_roads(
+    compared: gpd.GeoDataFrame, roads: Roads | None, params: PreviousParams | None = None
+) -> gpd.GeoDataFrame:
+    """The table with the old defects that were not found again put on the new survey's roads.
+
+    The links they had are those of the earlier survey's roads: its `track-1` is another road than this one's.
+
+    Args:
+        compared: as from `compare`, in the CRS of the roads.
+        roads: the new survey's; None where it has none.
+        params: how uncertain places are that do not say it.
+
+    Returns:
+        A new table. What is only carried over has the `link`, `chainage_m` and `offset_m` of the road that its place
+        (and its heading, where known) fits best: "" and NaN off the roads.
+    """
+    table = compared.copy()
+    carried = (table["found_as"] == "").to_numpy(bool)
+    table.loc[carried, "link"] = ""
+    table.loc[carried, ["chainage_m", "offset_m"]] = np.nan
+    if roads is None or not carried.any():
+        return table
+    old = table[carried]
+    xy = shapely.get_coordinates(shapely.centroid(old.geometry.to_numpy()))
+    found = roads.snap(xy[:, 0], xy[:, 1], _numbers(old["heading_deg"]), _sd(old, params or PreviousParams()))
+    table.loc[carried, "link"] = found.link
+    table.loc[carried, "chainage_m"], table.loc[carried, "offset_m"] = found.chainage_m, found.offset_m
     return table
 
 

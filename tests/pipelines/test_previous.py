@@ -13,11 +13,14 @@ import shapely
 from road_simulator import CRS, Drive, survey, true_defects
 
 from geo.geopackage import Layer, write_geopackage
+from geo.network import Roads
+from geo.network.links import to_links
 from pipelines.errors import SurveyError
 from pipelines.road.consolidate import consolidate, empty_defects
 from pipelines.road.features import DEFECT_COLUMNS
 from pipelines.road.judge import judge
-from pipelines.road.previous import PreviousParams, called_now, compare, read_previous
+from pipelines.road.previous import PreviousParams, called_now, compare, on_roads, read_previous
+from pipelines.road.sections import rate_sections
 
 SPRING, AUTUMN = dt.date(2026, 4, 10), dt.date(2026, 10, 10)
 
@@ -223,6 +226,35 @@ def test_a_point_without_a_class_is_not_gone_because_nobody_could_find_it(first)
     by_hand = table[table["note"].isin(["手入力", "once gone"])]
     assert by_hand["change"].tolist() == ["", ""]
     assert by_hand["listed"].all()
+
+
+def one_road(y_m: float) -> Roads:
+    """A road along x, 100 m long, called like every first road of a drive without a roads file."""
+    lines = [shapely.LineString([(0, y_m), (100, y_m)])]
+    table = {"link": ["track-1"], "name": ["本町通り"], "highway": ["residential"], "width": [6.0]}
+    return Roads(to_links(gpd.GeoDataFrame(table, geometry=lines, crs=CRS)))
+
+
+def test_what_is_carried_over_lies_on_the_new_surveys_roads_or_on_none(tmp_path):
+    rows = [{"x": 30.0, "link": "track-1", "chainage_m": 30.0}, {"x": 60.0, "y": 498.0, "link": "", "chainage_m": None}]
+    path = published(tmp_path / "road.gpkg", compare(defects(*rows), None, EVERYWHERE, SPRING))
+    new = defects({"x": 10.0, "y": 500.0, "link": "track-1", "chainage_m": 10.0}, day=AUTUMN)
+    roads = one_road(500.0)
+    table = judge(on_roads(compare(new, read_previous(path), NOWHERE, AUTUMN), roads), roads.links)
+    far, near, seen = (row_of(table, name) for name in ("04-0", "04-1", "10-0"))
+    assert far[["link", "road_name", "road_class"]].tolist() == ["", "", "unknown"]
+    assert np.isnan(far[["chainage_m", "offset_m"]].to_numpy(float)).all()
+    assert near[["link", "road_name", "chainage_m", "offset_m"]].tolist() == ["track-1", "本町通り", 60.0, 2.0]
+    assert seen[["link", "chainage_m"]].tolist() == ["track-1", 10.0]
+    boxes = gpd.GeoDataFrame({"class": [], "link": [], "located": []}, geometry=[], crs=CRS)
+    sections = rate_sections(roads, boxes, table, ground((0.0, 490.0, 100.0, 510.0)).assign(heading_deg=90.0))
+    assert sections["n_potholes"].tolist() == [1, 0, 0, 1, 0]
+
+
+def test_without_roads_nothing_carried_over_keeps_a_link(first):
+    table = on_roads(compare(empty_defects(CRS), read_previous(first), NOWHERE, AUTUMN), None)
+    assert set(table["link"]) == {""}
+    assert table["chainage_m"].isna().all()
 
 
 def test_a_duplicate_that_people_merged_is_not_seen_again(first):

@@ -33,7 +33,7 @@ from pipelines.road.ortho.observe import Sheet, Streets, observe_boxes
 from pipelines.road.ortho.params import RoadOrthoParams
 from pipelines.road.ortho.photos import Overview, users_of
 from pipelines.road.ortho.squares import rate_squares
-from pipelines.road.previous import called_now, compare, read_previous
+from pipelines.road.previous import called_now, compare, on_roads, read_previous
 from pipelines.road.publish import Published, Results, publish
 from pipelines.road.sections import rate_sections
 
@@ -183,7 +183,7 @@ def _assessed(ready: _Ready, seen: Scanned, job: Job) -> Results:
     rule = JoinRule(knobs.touch_m, knobs.bridge_m)
     defects, observations["defect"] = cracks_of(observations, sheet, ready.date, rule, watch)
     roads = None if sheet.streets is None else sheet.streets.roads
-    compared = compare(defects, ready.previous, ground, ready.date, params.previous)
+    compared = on_roads(compare(defects, ready.previous, ground, ready.date, params.previous), roads, params.previous)
     observations["defect"] = called_now(observations["defect"], compared)
     judged = judge(compared, None if roads is None else roads.links, params.judge, above=True)
     if roads is None:
