@@ -31,7 +31,10 @@ class States(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Travel:
-    """The track finely sampled in time: position (n, 2), heading held while standing, travelled distance."""
+    """The track finely sampled in time: position (n, 2), heading held while standing, travelled distance.
+
+    Where nobody knows the way there are no samples, so that it is the chord of the gap.
+    """
 
     t_s: Array
     xy_m: Array
@@ -70,7 +73,7 @@ class Trajectory:
         max_sd_m: float = np.inf,
     ) -> Self:
         """A trajectory from its states."""
-        return cls(crs, states, _travel(states), latency_sd_s, extrapolate_s, max_sd_m)
+        return cls(crs, states, _travel(states, max_sd_m), latency_sd_s, extrapolate_s, max_sd_m)
 
     @classmethod
     def from_path(
@@ -99,7 +102,7 @@ class Trajectory:
 
     @property
     def length_m(self) -> float:
-        """Travelled distance from the first node to the last."""
+        """Travelled distance from the first node to the last, m; a gap too long to know the way counts as its chord."""
         return float(self.travel.distance_m[-1])
 
     def spans(self, t_s: npt.ArrayLike) -> npt.NDArray[np.bool_]:
@@ -133,7 +136,7 @@ class Trajectory:
         return np.where((asked >= 0) & (asked <= self.length_m), times, np.nan)
 
     def line(self) -> LineString:
-        """The travelled line, float64 x, y in `crs`.
+        """The travelled line, float64 x, y in `crs`, straight across gaps too long to know the way.
 
         Raises:
             TrackError: the vehicle never moved.
@@ -163,9 +166,14 @@ def heading_sd_deg(velocity: Array, cov: Array) -> Array:
     return np.asarray(np.minimum(np.degrees(across_sd / speed), UNKNOWN_HEADING_SD_DEG))
 
 
-def _travel(states: States) -> _Travel:
+def _travel(states: States, max_sd_m: float) -> _Travel:
     times = _fine_times(states.t_s)
     mean, cov = states.at(times)
+    # The bridge over a long gap leaves and arrives at the vehicle's speed and swings out by kilometres between.
+    known = np.sqrt(np.maximum(cov[:, 0, 0] + cov[:, 1, 1], 0.0) / 2) <= max_sd_m
+    known[[0, -1]] = True
+    gap = np.diff(np.flatnonzero(known)) > 1
+    times, mean, cov = times[known], mean[known], cov[known]
     velocity = mean[:, 2:]
     moving = np.hypot(velocity[:, 0], velocity[:, 1]) >= STANDING_MPS
     last = np.maximum.accumulate(np.where(moving, np.arange(len(times)), -1))
@@ -173,7 +181,7 @@ def _travel(states: States) -> _Travel:
     sd = np.where(moving[held], heading_sd_deg(velocity, cov[:, 2:, 2:])[held], UNKNOWN_HEADING_SD_DEG)
     steps = np.hypot(*np.diff(mean[:, :2], axis=0).T)
     # A standing receiver wanders by metres: that is no distance travelled.
-    steps[~(moving[1:] | moving[:-1])] = 0.0
+    steps[~(moving[1:] | moving[:-1] | gap)] = 0.0
     distance = np.concatenate([[0.0], np.cumsum(steps)])
     return _Travel(times, mean[:, :2], heading_of(velocity)[held], sd, distance)
 
