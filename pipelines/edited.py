@@ -6,9 +6,7 @@ from models.card import sha256_of
 from pipelines.errors import OutputError
 from pipelines.files import replacing
 
-__all__ = ["record", "refuse_edited", "refuse_previous", "work_folder"]
-
-_BEGUN = "begun"
+__all__ = ["admit", "refuse_edited", "refuse_previous", "work_folder"]
 
 
 def work_folder(out_dir: Path) -> Path:
@@ -28,7 +26,7 @@ def refuse_previous(previous: Path | None, product: Path, what: str, remedy: str
 
 
 def refuse_edited(product: Path, known: Path, remedy: str) -> None:
-    """A product that people have worked on since `known` was recorded is not overwritten, nor is one of unknown origin.
+    """A product that people have worked on since it was admitted to `known` is not overwritten, nor is one of others.
 
     Raises:
         OutputError: it would be.
@@ -38,12 +36,15 @@ def refuse_edited(product: Path, known: Path, remedy: str) -> None:
     if not known.exists():
         what = "these results were moved here, or made by somebody else: they may have been edited"
         raise OutputError(what, where=product, remedy=remedy)
-    if known.read_text() not in {_BEGUN, sha256_of(product)}:
+    if sha256_of(product) not in known.read_text().split():
         raise OutputError("the results were edited since they were written", where=product, remedy=remedy)
 
 
-def record(known: Path, product: Path | None) -> None:
-    """Remember what was published, so that edits are noticed; None while it is not known whose a file is."""
-    state = _BEGUN if product is None else sha256_of(product)
+def admit(known: Path, product: Path, staged: Path) -> None:
+    """Remember a file that is about to take a product's place, beside the product as it is.
+
+    So whichever of the two is there after a kill is known, and what people did to it since is noticed.
+    """
+    ours = [sha256_of(path) for path in (product, staged) if path.exists()]
     with replacing(known) as temporary:
-        temporary.write_text(state)
+        temporary.write_text("".join(f"{one}\n" for one in ours))

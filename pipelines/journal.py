@@ -52,9 +52,9 @@ class Journal:
             _remove_stale(folder, keep=key)
 
     def done(self, segment: str) -> bool:
-        """Whether a segment's shard is there and can be read."""
+        """Whether a segment's shard is there and can be read to its end."""
         try:
-            pq.read_metadata(self._path(segment))
+            pq.read_table(self._path(segment))
         except (OSError, pa.ArrowException):
             return False
         return True
@@ -70,6 +70,7 @@ class Journal:
             partial = path.with_name(path.name + _TEMPORARY)
             with partial.open("wb") as stream:
                 pq.write_table(table, stream, compression="zstd")
+                stream.flush()
                 flush(stream.fileno())
             partial.replace(path)
             flush_folder(path.parent)
@@ -103,10 +104,13 @@ def sole_writer(folder: Path) -> Iterator[None]:
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise OutputError(
                 "another job is writing here", where=folder.parent, remedy="Wait for it, or give another --out"
             ) from error
+        except OSError as error:
+            what = f"this file system locks no files ({(error.strerror or str(error)).lower()})"
+            raise OutputError(what, where=folder.parent, remedy="Give an --out on a disk of this machine") from error
         yield
 
 

@@ -14,7 +14,7 @@ import shapely
 
 from geo.raster import GDAL_OPTIONS, HeightModel, Ortho, Stated, open_heights, open_ortho, tiled_copy
 from models.detector import Detector
-from pipelines.edited import record, refuse_edited, refuse_previous, work_folder
+from pipelines.edited import admit, refuse_edited, refuse_previous, work_folder
 from pipelines.errors import SurveyError
 from pipelines.executor import READERS
 from pipelines.forest.change import Flown, compare
@@ -123,16 +123,13 @@ def run_forest(given: ForestInput, job: ForestJob) -> tuple[Results, Published]:
         journal = Journal(work / "tiles", key)
         seen = scan(ready.plan, job.detector, journal, workers=job.workers, progress=job.looking)
         results = _assessed(given, ready, seen, job)
-        for known in _RECORDS.values():
-            record(work / known, None)
-        published = publish(results, ready.ortho, job.out_dir, job.languages, lambda path: _written(path, work))
+        _refuse_lost_work(given, job.out_dir, work)  # hours may have gone by
+
+        def admitted(product: Path, staged: Path) -> None:
+            admit(work / _RECORDS[product.name], product, staged)
+
+        published = publish(results, ready.ortho, job.out_dir, job.languages, admitted)
     return results, published
-
-
-def _written(product: Path, work: Path) -> None:
-    """People may edit a product from the moment it is there, whatever becomes of the others."""
-    if product.name in _RECORDS:
-        record(work / _RECORDS[product.name], product)
 
 
 def _opened(given: ForestInput, job: ForestJob, work: Path) -> _Ready:

@@ -33,6 +33,7 @@ PROJECT_NAME = "forest.qgz"
 PHOTO_NAME = "forest_photo.tif"
 BUNDLE_NAME = "forest.zip"
 _UNDATED = dt.date(1970, 1, 1)
+Admit = Callable[[Path, Path], None]
 _DECIMALS = {
     **{"score": 3, "crown_diameter_m": 2, "crown_diameter_qm_m": 2, "area_ha": 4, "gsd_m": 4, "area_m2": 2},
     **{
@@ -49,7 +50,7 @@ _CROWN_COLUMNS = ["uuid", "class", "score", "crown_diameter_m", "area_m2", "heig
 _TYPE_COLUMNS = ["type", "type_probability"]
 
 
-def _nothing(_path: Path) -> None:
+def _nothing(_product: Path, _staged: Path) -> None:
     """Tell nobody."""
 
 
@@ -70,7 +71,7 @@ def publish(
     ortho: Ortho,
     out_dir: Path,
     languages: tuple[str, ...] = LANGUAGES,
-    written: Callable[[Path], None] = _nothing,
+    admit: Admit = _nothing,
 ) -> Published:
     """Write the products, each whole or not at all, the summary last.
 
@@ -79,7 +80,7 @@ def publish(
         ortho: its orthophoto.
         out_dir: the folder, made where it is missing.
         languages: of the reports.
-        written: called with each file that people may edit, as soon as it is there.
+        admit: called with each product that people may edit, and the file that is about to take its place.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
@@ -91,9 +92,10 @@ def publish(
     with replacing(out_dir / PICTURE_NAME) as part:
         part.write_bytes(quick_look(results, beneath))
     tables = layers(results)
-    write_geopackage(out_dir / GEOPACKAGE_NAME, tables, _date(results) or _UNDATED)
-    written(out_dir / GEOPACKAGE_NAME)
-    _write_qgis(out_dir, results, tables, beneath, written)
+    with replacing(out_dir / GEOPACKAGE_NAME) as part:
+        write_geopackage(part, tables, _date(results) or _UNDATED)
+        admit(out_dir / GEOPACKAGE_NAME, part)
+    _write_qgis(out_dir, results, tables, beneath, admit)
     reports = write_reports(results, beneath, out_dir, languages)
     with replacing(out_dir / SUMMARY_NAME) as part:
         part.write_text("\n".join([results.survey, *ortho.lines, *results.lines(), ""]), encoding="utf-8")
@@ -107,16 +109,14 @@ def publish(
     )
 
 
-def _write_qgis(
-    out_dir: Path, results: Results, tables: list[Layer], beneath: Backdrop, written: Callable[[Path], None]
-) -> None:
+def _write_qgis(out_dir: Path, results: Results, tables: list[Layer], beneath: Backdrop, admit: Admit) -> None:
     """The project beside the GeoPackage, and both with the reduced orthophoto in a ZIP to hand on."""
     project = forest_project(results, tables, beneath, (GEOPACKAGE_NAME, PHOTO_NAME))
     with replacing(out_dir / PHOTO_NAME) as part:
         write_photo(part, beneath)
     with replacing(out_dir / PROJECT_NAME) as part:
         write_project(part, project)
-    written(out_dir / PROJECT_NAME)
+        admit(out_dir / PROJECT_NAME, part)
     with replacing(out_dir / BUNDLE_NAME) as part:
         members = {name: out_dir / name for name in (GEOPACKAGE_NAME, PROJECT_NAME, PHOTO_NAME)}
         write_zip(part, members, project.date)

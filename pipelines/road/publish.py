@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ GEOPACKAGE_NAME = "road.gpkg"
 GEOJSON_NAME = "defects.geojson"
 SUMMARY_NAME = "summary.txt"
 _STAGING = ".publishing"
+Admit = Callable[[Path, Path], None]
 _OWN_STEPS = 3
 
 # Which row of the survey's own table a row came from, "" for none; and what gets no photo. Of no use to readers.
@@ -118,7 +119,7 @@ def layers(results: Results) -> list[Layer]:
     ]
 
 
-def publish(results: Results, out_dir: Path, progress: Progress | None = None) -> Published:
+def publish(results: Results, out_dir: Path, progress: Progress | None = None, admit: Admit | None = None) -> Published:
     """Write every product of a survey.
 
     All files are first written to a folder of their own inside `out_dir`, then renamed into place one by one, the
@@ -129,6 +130,7 @@ def publish(results: Results, out_dir: Path, progress: Progress | None = None) -
         results: what the survey came to.
         out_dir: folder of the products, made where it is missing.
         progress: called with steps done and steps in all.
+        admit: called with the GeoPackage's place and the file that is about to take it.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
@@ -139,6 +141,8 @@ def publish(results: Results, out_dir: Path, progress: Progress | None = None) -
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         text = _write_all(results, staging, out_dir, progress)
+        if admit is not None:
+            admit(out_dir / GEOPACKAGE_NAME, staging / GEOPACKAGE_NAME)
         _move_in(staging, out_dir, _photos_kept(results, out_dir))
     except OSError as error:
         raise OutputError(

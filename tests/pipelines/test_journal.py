@@ -1,5 +1,7 @@
 """The journal keeps whole shards only, and only those of the same work."""
 
+import errno
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,7 +33,15 @@ def test_the_same_keys_work_is_taken_up(tmp_path):
     assert Journal(tmp_path, "k").done("000000")
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: data[:-1]])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: b"",
+        lambda data: data[:-1],
+        lambda data: data[:4] + b"\0" * 30 + data[34:],
+    ],
+)
 def test_a_damaged_shard_is_not_done(tmp_path, damage):
     journal = Journal(tmp_path, "k")
     journal.write("000000", TABLE)
@@ -79,3 +89,22 @@ def test_two_jobs_cannot_write_into_one_folder(tmp_path):
         second.__enter__()
     with sole_writer(tmp_path / ".work"):
         assert (tmp_path / ".work" / "lock").exists()
+
+
+def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch):
+    def refuse(*_args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("pipelines.journal.fcntl.flock", refuse)
+    with (
+        pytest.raises(OutputError, match=r"locks no files \(no locks available\).*on a disk of this machine"),
+        sole_writer(tmp_path),
+    ):
+        pass
+
+
+def test_a_shard_is_handed_to_the_disk_whole(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr("pipelines.journal.flush", lambda descriptor: flushed.append(os.fstat(descriptor).st_size))
+    Journal(tmp_path, "k").write("000000", TABLE)
+    assert flushed[0] == next(tmp_path.rglob("*.parquet")).stat().st_size
