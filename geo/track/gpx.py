@@ -13,7 +13,7 @@ from defusedxml.ElementTree import fromstring
 from gpxpy.gpx import GPX, GPXException
 
 from geo.errors import TrackError
-from geo.track.fixes import Fixes
+from geo.track.fixes import Fixes, ReadCounts
 from geo.track.units import sd_of_radius
 
 MAX_BYTES: Final = 100 * 1024**2
@@ -29,7 +29,7 @@ def read_gpx(path: Path, max_bytes: int = MAX_BYTES) -> Fixes:
 
     Speed (m/s) and course are taken from GPX 1.0's own elements and from 1.1's extensions (Garmin's
     TrackPointExtension, OsmAnd); an extension `accuracy` is the radius that holds 68 % of positions. Times without
-    a zone are UTC, as GPX defines.
+    a zone are UTC, as GPX defines. Points elsewhere in the file than GPX has them count as unreadable.
 
     Args:
         path: the file.
@@ -40,7 +40,7 @@ def read_gpx(path: Path, max_bytes: int = MAX_BYTES) -> Fixes:
     """
     text, root = _harmless(path, max_bytes)
     try:
-        points, tag = _points(gpxpy.parse(text))
+        points, way = _points(gpxpy.parse(text))
     except (GPXException, ValueError, TypeError, AttributeError) as error:
         raise TrackError(f"not readable as GPX: {_one_line(error)}", where=path, remedy="Export it anew") from error
     if not points:
@@ -49,7 +49,12 @@ def read_gpx(path: Path, max_bytes: int = MAX_BYTES) -> Fixes:
     if not np.isfinite(times).any():
         remedy = "Export the recorded track with times; a planned route has none"
         raise TrackError(f"none of the GPX's {len(points)} points has a time", where=path, remedy=remedy)
-    said = [_said(element) for element in root.iter() if _local(element.tag) == tag]
+    elements = _elements(root, way)
+    if len(elements) != len(points):
+        problem = f"not readable as GPX: {len(points)} of its {len(elements)} points lie where GPX has them"
+        raise TrackError(problem, where=path, remedy="Export it anew")
+    said = [_said(element) for element in elements]
+    astray = sum(_local(element.tag) == way[-1] for element in root.iter()) - len(elements)
     return Fixes.of(
         times,
         [point.longitude for point in points],
@@ -58,6 +63,7 @@ def read_gpx(path: Path, max_bytes: int = MAX_BYTES) -> Fixes:
         bearing_deg=[_number(texts, _COURSE) for texts in said],
         sd_m=sd_of_radius([_number(texts, _ACCURACY) for texts in said]),
         source=str(path),
+        counts=ReadCounts(unreadable=astray),
     )
 
 
@@ -93,11 +99,21 @@ def _decoded(raw: bytes, path: Path) -> str:
         raise TrackError("the GPX is not in the encoding that it states", where=path, remedy=remedy) from error
 
 
-def _points(gpx: GPX) -> tuple[list[Any], str]:
-    """The points, and the name of their elements."""
+def _points(gpx: GPX) -> tuple[list[Any], tuple[str, ...]]:
+    """The points, and the names of the elements that they lie in, and of their own."""
     tracks = [point for track in gpx.tracks for segment in track.segments for point in segment.points]
     routes = [point for route in gpx.routes for point in route.points]
-    return (tracks, "trkpt") if tracks else (routes, "rtept") if routes else (list(gpx.waypoints), "wpt")
+    if tracks:
+        return tracks, ("trk", "trkseg", "trkpt")
+    return (routes, ("rte", "rtept")) if routes else (list(gpx.waypoints), ("wpt",))
+
+
+def _elements(root: Element, way: tuple[str, ...]) -> list[Element]:
+    """The elements that lie below the root by the names in `way`, in the order of the file."""
+    found = [root]
+    for name in way:
+        found = [child for parent in found for child in parent if _local(child.tag) == name]
+    return found
 
 
 def _seconds(time: dt.datetime | None) -> float:

@@ -94,6 +94,17 @@ def test_gpx_reads_plain_speed_whatever_version_is_claimed(tmp_path: Path, versi
     assert (fixes.t_s[0], fixes.speed_mps[0], fixes.bearing_deg[0]) == (T0, 8.5, 90.0)
 
 
+def test_gpx_points_outside_of_a_segment_are_counted_and_the_others_keep_their_own_speeds(tmp_path: Path) -> None:
+    stray, first, second = (
+        f'<trkpt lat="36.{k}" lon="140"><time>2026-04-21T01:12:0{k}Z</time><speed>{k}</speed></trkpt>' for k in range(3)
+    )
+    text = f'<gpx version="1.1"><trk>{stray}<trkseg>{first}{second}</trkseg></trk></gpx>'
+    fixes = read_fixes(written(tmp_path / "a.gpx", text))
+    assert fixes.speed_mps.tolist() == [1.0, 2.0]
+    assert fixes.lat.tolist() == [36.1, 36.2]
+    assert fixes.counts.unreadable == 1
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "shift_jis"])
 def test_gpx_is_read_in_the_encoding_it_states(tmp_path: Path, encoding: str) -> None:
     stated = encoding.removesuffix("-sig")
