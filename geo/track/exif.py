@@ -15,6 +15,7 @@ from PIL import ExifTags, Image
 
 from geo.errors import TrackError
 from geo.track.fixes import Array, Fixes, ReadCounts
+from geo.track.repeats import new_fixes
 from geo.track.units import KMH_MPS, KNOT_MPS, MPH_MPS, sd_of_radius
 
 PICTURE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
@@ -82,7 +83,7 @@ def fixes_from_photos(paths: Sequence[Path], timezone: ZoneInfo | None = None) -
         remedy = "State the timezone that the camera's clock was set to"
         raise TrackError("no picture with a position states when it was taken", where=where, remedy=remedy)
     fixed = np.array([_gps_time(header.gps) for header in headers])
-    newest = _new_fixes(taken, fixed, np.stack([lon, lat], axis=-1))
+    newest = new_fixes(taken, np.column_stack([lon, lat, np.nan_to_num(fixed)]))
     repeats = ReadCounts(duplicates=len(headers) - len(newest))
     headers = [headers[place] for place in newest]
     return Fixes.of(
@@ -95,14 +96,6 @@ def fixes_from_photos(paths: Sequence[Path], timezone: ZoneInfo | None = None) -
         source="EXIF",
         counts=repeats,
     )
-
-
-def _new_fixes(taken: Array, fixed: Array, lonlat: Array) -> npt.NDArray[np.int64]:
-    """Places, in order of time, of the pictures (n,) whose fix is not that of the picture before them."""
-    order = np.argsort(taken, kind="stable")
-    said = np.column_stack([lonlat, np.nan_to_num(fixed)])[order]
-    repeated = np.append(False, (said[1:] == said[:-1]).all(axis=1))
-    return np.asarray(order[~repeated])
 
 
 def _fix_times(taken: Array, fixed: Array) -> Array:

@@ -14,6 +14,7 @@ from gpxpy.gpx import GPX, GPXException
 
 from geo.errors import TrackError
 from geo.track.fixes import Fixes, ReadCounts
+from geo.track.repeats import without_repeats
 from geo.track.units import sd_of_radius
 
 MAX_BYTES: Final = 100 * 1024**2
@@ -29,7 +30,8 @@ def read_gpx(path: Path, max_bytes: int = MAX_BYTES) -> Fixes:
 
     Speed (m/s) and course are taken from GPX 1.0's own elements and from 1.1's extensions (Garmin's
     TrackPointExtension, OsmAnd); an extension `accuracy` is the radius that holds 68 % of positions. Times without
-    a zone are UTC, as GPX defines. Points elsewhere in the file than GPX has them count as unreadable.
+    a zone are UTC, as GPX defines. Points elsewhere in the file than GPX has them count as unreadable,
+    those that repeat a position while moving as duplicates.
 
     Args:
         path: the file.
@@ -55,7 +57,7 @@ def read_gpx(path: Path, max_bytes: int = MAX_BYTES) -> Fixes:
         raise TrackError(problem, where=path, remedy="Export it anew")
     said = [_said(element) for element in elements]
     astray = sum(_local(element.tag) == way[-1] for element in root.iter()) - len(elements)
-    return Fixes.of(
+    fixes = Fixes.of(
         times,
         [point.longitude for point in points],
         [point.latitude for point in points],
@@ -65,6 +67,7 @@ def read_gpx(path: Path, max_bytes: int = MAX_BYTES) -> Fixes:
         source=str(path),
         counts=ReadCounts(unreadable=astray),
     )
+    return without_repeats(fixes)
 
 
 def _harmless(path: Path, max_bytes: int) -> tuple[str, Element]:

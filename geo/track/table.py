@@ -5,7 +5,7 @@ import io
 import re
 import unicodedata
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ import pandas as pd
 
 from geo.errors import TrackError
 from geo.track.fixes import Fixes, ReadCounts
+from geo.track.repeats import without_repeats
 from geo.track.sphere import distance_m
 from geo.track.units import KMH_MPS, KNOT_MPS, MPH_MPS, sd_of_radius
 
@@ -65,6 +66,7 @@ def read_table(path: Path) -> Fixes:
     Longitude, latitude and time are needed, under any of their usual names (``lat``, ``Latitude``, ``緯度``,
     ``gps_time``...). Times are ISO 8601 (UTC where no zone is stated) or seconds, ms, µs or ns since 1970; date and
     time may be in two columns. The speed's unit is the one in its column's name, else the one that fits the distances.
+    Rows that repeat a position while the vehicle moves count as duplicates.
 
     Raises:
         TrackError: not a table, a column is missing, or no row has time and position.
@@ -79,22 +81,19 @@ def read_table(path: Path) -> Fixes:
         which = "position" if np.isfinite(t_s).any() else "time"
         remedy = "Write times as 2026-04-01T09:00:00Z or seconds since 1970, positions as decimal degrees"
         raise TrackError(f"none of the {len(frame)} rows has a readable {which}", where=path, remedy=remedy)
-    speed = number.get("speed")
-    if speed is not None:
-        factor = columns.speed_factor or _fitting_factor(
-            speed[usable], t_s[usable], number["lon"][usable], number["lat"][usable]
-        )
-        speed = speed * factor
-    return Fixes.of(
+    fixes = Fixes.of(
         t_s,
         number["lon"],
         number["lat"],
-        speed_mps=speed,
+        speed_mps=number.get("speed"),
         bearing_deg=number.get("bearing"),
         sd_m=number["sd"] if "sd" in number else sd_of_radius(number.get("radius", np.full(len(frame), np.nan))),
         source=str(path),
         counts=ReadCounts(unreadable=len(bad_rows)),
     )
+    fixes = without_repeats(fixes)
+    # Not before: a position that is written ten times seems to stand for nine steps and to leap in the tenth.
+    return replace(fixes, speed_mps=fixes.speed_mps * (columns.speed_factor or _fitting_factor(fixes)))
 
 
 def _frame(path: Path, bad_rows: list[list[str]]) -> pd.DataFrame:
@@ -184,10 +183,10 @@ def _parsed(text: "pd.Series[str]") -> Array:
     return np.asarray((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), np.float64)
 
 
-def _fitting_factor(speed: Array, t_s: Array, lon: Array, lat: Array) -> float:
+def _fitting_factor(fixes: Fixes) -> float:
     """The unit of speed, as a factor to m/s, that agrees best with the distances; nan where too little moves."""
-    dt = np.diff(t_s)
-    travelled = distance_m(lon[:-1], lat[:-1], lon[1:], lat[1:]) / np.where(dt > 0, dt, np.nan)
+    lon, lat, speed = fixes.lon, fixes.lat, fixes.speed_mps
+    travelled = distance_m(lon[:-1], lat[:-1], lon[1:], lat[1:]) / np.diff(fixes.t_s)
     stated = (speed[:-1] + speed[1:]) / 2
     moving = (travelled > _MOVING_MPS) & (stated > 0)
     if moving.sum() < _ENOUGH_STEPS:

@@ -204,6 +204,37 @@ def test_csv_speed_of_no_stated_unit_is_taken_in_the_unit_that_fits_the_distance
     np.testing.assert_allclose(fixes.speed_mps, 12.0, rtol=1e-3)
 
 
+def ten_rows_a_second(seconds: int, speed: float = 15.0) -> list[tuple[float, float, float]]:
+    """Time, latitude and speed north: a fix a second, each in ten rows."""
+    return [(T0 + k / 10, round(36 + k // 10 * speed / 111_195, 7), speed) for k in range(seconds * 10)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "gpx"])
+def test_rows_that_repeat_a_position_while_moving_are_no_fixes(tmp_path: Path, kind: str) -> None:
+    rows = ten_rows_a_second(20)
+    if kind == "csv":
+        text = "\n".join(["time,lat,lon,speed", *(f"{t:.1f},{lat},140,{v * 3.6}" for t, lat, v in rows)])
+    else:
+        when = [dt.datetime.fromtimestamp(t, dt.UTC).isoformat() for t, _, _ in rows]
+        points = [
+            f'<trkpt lat="{lat}" lon="140"><time>{at}</time><speed>{v}</speed></trkpt>'
+            for at, (_, lat, v) in zip(when, rows, strict=True)
+        ]
+        text = f'<gpx version="1.1"><trk><trkseg>{"".join(points)}</trkseg></trk></gpx>'
+    fixes = read_fixes(written(tmp_path / f"log.{kind}", text))
+    np.testing.assert_allclose(fixes.t_s, T0 + np.arange(20))
+    np.testing.assert_allclose(fixes.speed_mps, 15.0)
+    assert fixes.counts.duplicates == 180
+
+
+def test_rows_that_repeat_a_position_while_standing_are_kept(tmp_path: Path) -> None:
+    rows = [f"{T0 + k},{36 + max(0, k - 60) * 10 / 111_195 - min(0, k - 20) * 1e-4:.7f},140" for k in range(80)]
+    fixes = read_fixes(written(tmp_path / "log.csv", "\n".join(["time,lat,lon", *rows, f"{T0 + 90},{36.002},140"])))
+    assert len(fixes) == 81
+    ends_standing = "\n".join(["time,lat,lon", *rows[:50]])
+    assert len(read_fixes(written(tmp_path / "log.csv", ends_standing))) == 50
+
+
 def test_csv_counts_rows_that_are_broken_and_reads_the_others(tmp_path: Path) -> None:
     text = f"time,lat,lon,accuracy\n{T0},36,140,4.5\n{T0 + 1},36,140,3,9,9\n{T0 + 2},x,140,\n{T0 + 3},36,140,0\n"
     fixes = read_fixes(written(tmp_path / "log.csv", text))
