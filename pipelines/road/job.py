@@ -6,6 +6,7 @@ survey → preflight → detect → observe → consolidate → compare → judg
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from geo.crs import to_plane
 from models.card import ModelCard
 from models.detector import Detector
 from pipelines.drive import Looked, Looking, detect_drive, detection_key
-from pipelines.edited import record, refuse_edited, refuse_previous, work_folder
+from pipelines.edited import admit, refuse_edited, refuse_previous, work_folder
 from pipelines.errors import SurveyError
 from pipelines.executor import READERS
 from pipelines.frames import FrameSource, Picture
@@ -92,9 +93,8 @@ def run_road(survey: Survey, job: Job) -> tuple[Results, Published]:
             for line in ready.lines:
                 job.tell(line)
             results = assess(ready, _look(ready, job, work), job)
-            record(work / RECORD, None)
-            published = publish(results, job.out_dir, job.writing)
-        record(work / RECORD, published.geopackage)
+            refuse_lost_work(survey.previous, job.out_dir, work / RECORD)  # hours may have gone by
+            published = publish(results, job.out_dir, job.writing, partial(admit, work / RECORD))
     return results, published
 
 

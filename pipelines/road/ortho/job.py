@@ -6,6 +6,7 @@ open → tile → detect → settle seams → observe → join → compare → j
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ import shapely
 from geo.network import Roads, read_roads
 from geo.raster import GDAL_OPTIONS, Grid, Ortho, Stated, open_ortho, tiled_copy
 from models.card import ModelCard
-from pipelines.edited import record, work_folder
+from pipelines.edited import admit, work_folder
 from pipelines.errors import SurveyError
 from pipelines.frames import Picture
 from pipelines.journal import Journal, sole_writer
@@ -88,9 +89,8 @@ def run_road_ortho(given: RoadOrtho, job: Job) -> tuple[Results, Published]:
         journal = Journal(work / "tiles", ortho_key(given.ortho, ready.plan, job.detector))
         seen = scan(ready.plan, job.detector, journal, workers=job.workers, progress=job.looking)
         results = _assessed(ready, seen, job)
-        record(work / RECORD, None)
-        published = publish(results, job.out_dir, job.writing)
-        record(work / RECORD, published.geopackage)
+        refuse_lost_work(given.previous, job.out_dir, work / RECORD)  # hours may have gone by
+        published = publish(results, job.out_dir, job.writing, partial(admit, work / RECORD))
     return results, published
 
 
