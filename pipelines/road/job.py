@@ -34,7 +34,7 @@ from pipelines.road.coverage import seen_ground
 from pipelines.road.evidence import Watch
 from pipelines.road.judge import judge
 from pipelines.road.observe import fits, frame_table, observe
-from pipelines.road.previous import called_now, compare, on_roads, read_previous
+from pipelines.road.previous import called_now, compare, on_roads, open_previous
 from pipelines.road.publish import GEOPACKAGE_NAME, Published, Results, publish
 from pipelines.road.sections import rate_sections
 from pipelines.survey import Survey
@@ -92,7 +92,8 @@ def run_road(survey: Survey, job: Job) -> tuple[Results, Published]:
         with ready.source:
             for line in ready.lines:
                 job.tell(line)
-            results = assess(ready, _look(ready, job, work), job)
+            previous = open_previous(survey.previous, ready.date)
+            results = assess(ready, _look(ready, job, work), job, previous)
             refuse_lost_work(survey.previous, job.out_dir, work / RECORD)  # hours may have gone by
             published = publish(results, job.out_dir, job.writing, partial(admit, work / RECORD))
     return results, published
@@ -115,8 +116,8 @@ def road_top(camera: Camera) -> float:
     return max(0.0, math.floor(100 * min(rows) / camera.height_px) / 100)
 
 
-def assess(ready: Ready, looked: Looked, job: Job) -> Results:
-    """From boxes in pictures to judged defects and rated sections.
+def assess(ready: Ready, looked: Looked, job: Job, previous: gpd.GeoDataFrame | None = None) -> Results:
+    """From boxes in pictures to judged defects and rated sections, compared with those of a previous survey.
 
     Raises:
         SurveyError: not one frame could be used.
@@ -132,7 +133,6 @@ def assess(ready: Ready, looked: Looked, job: Job) -> Results:
     seen = seen_ground(frames, scene.camera, params.coverage)
     watch = Watch(job.detector.card.thresholds.score, seen, params.evidence)
     defects, observations["defect"] = consolidate(observations, frames, params.consolidate, watch, zone=ready.zone)
-    previous = None if survey.previous is None else read_previous(survey.previous)
     compared = compare(defects, previous, seen, ready.date, params.previous)
     compared = on_roads(compared, scene.roads, params.previous)
     observations["defect"] = called_now(observations["defect"], compared)

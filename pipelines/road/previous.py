@@ -120,6 +120,19 @@ def read_previous(path: Path) -> gpd.GeoDataFrame:
     return table
 
 
+def open_previous(path: Path | None, date: dt.date) -> gpd.GeoDataFrame | None:
+    """As `read_previous`, for a survey of that date; None without a path.
+
+    Raises:
+        SurveyError: no such file, not one that a road survey wrote, or a newer survey's.
+    """
+    if path is None:
+        return None
+    previous = read_previous(path)
+    _refuse_newer(previous, date, path)
+    return previous
+
+
 def compare(
     defects: gpd.GeoDataFrame,
     previous: gpd.GeoDataFrame | None,
@@ -167,9 +180,7 @@ def compare(
     return table
 
 
-def on_roads(
-    compared: gpd.GeoDataFrame, roads: Roads | None, params: PreviousParams | None = None
-) -> gpd.GeoDataFrame:
+def on_roads(compared: gpd.GeoDataFrame, roads: Roads | None, params: PreviousParams | None = None) -> gpd.GeoDataFrame:
     """The table with the old defects that were not found again put on the new survey's roads.
 
     The links they had are those of the earlier survey's roads: its `track-1` is another road than this one's.
@@ -218,7 +229,7 @@ def _first(defects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     )
 
 
-def _refuse_newer(previous: gpd.GeoDataFrame, date: dt.date) -> None:
+def _refuse_newer(previous: gpd.GeoDataFrame, date: dt.date, where: Path | None = None) -> None:
     if "last_seen" not in previous.columns:
         return
     last = _days(previous["last_seen"]).max()
@@ -226,6 +237,7 @@ def _refuse_newer(previous: gpd.GeoDataFrame, date: dt.date) -> None:
     if not pd.isna(last) and last.date() > date + dt.timedelta(days=1):
         raise SurveyError(
             f"the previous survey saw its defects until {last.date()}, after this one of {date}",
+            where=where,
             remedy="Compare the newer survey with the older one",
         )
 

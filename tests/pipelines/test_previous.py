@@ -4,20 +4,25 @@ import contextlib
 import datetime as dt
 import sqlite3
 from pathlib import Path
+from typing import cast
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from driven import picture, survey_of, track
 from road_simulator import CRS, Drive, survey, true_defects
 
 from geo.geopackage import Layer, write_geopackage
 from geo.network import Roads
 from geo.network.links import to_links
+from models.detector import Detector
 from pipelines.errors import SurveyError
+from pipelines.params import RoadParams
 from pipelines.road.consolidate import consolidate, empty_defects
 from pipelines.road.features import DEFECT_COLUMNS
+from pipelines.road.job import Job, run_road
 from pipelines.road.judge import judge
 from pipelines.road.previous import PreviousParams, called_now, compare, on_roads, read_previous
 from pipelines.road.sections import rate_sections
@@ -279,6 +284,21 @@ def test_a_survey_newer_than_this_one_is_refused(first):
 def test_an_old_survey_without_defects_makes_all_new(first):
     table = compare(defects({}, {}), read_previous(first).iloc[:0], EVERYWHERE, AUTUMN)
     assert table["change"].tolist() == ["new", "new"]
+
+
+@pytest.mark.parametrize(("content", "said"), [(b"not a database", "cannot be read"), (None, "until 2026-06-01")])
+def test_a_wrong_previous_survey_is_refused_before_a_frame_is_looked_at(first, content, said, tmp_path):
+    """Without a detector the job ends where the looking begins."""
+    track(tmp_path / "track.gpx", range(0, 61, 2))
+    for second in range(10, 20):
+        picture(tmp_path / "frames" / f"{second:04}.jpg", second)
+    edit(first, "UPDATE defects SET last_seen = '2026-06-01T00:00:00.000Z'")
+    if content is not None:
+        first.write_bytes(content)
+    drive = survey_of(tmp_path, previous=first)
+    with pytest.raises(SurveyError, match=said) as refused:
+        run_road(drive, Job(tmp_path / "out", cast("Detector", None), RoadParams()))
+    assert refused.value.where == str(first)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database", None])

@@ -1,13 +1,16 @@
 """What cannot be used is refused in one line, in seconds, with the remedy."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
 from affine import Affine
 from foresting import JAPAN_NORTH_WEST
 from paving import GSD_M, card, exact, pave, write_pavement, write_roads
+from shapely import Point
 
 from geo.errors import MichisoraError
 from geo.network import read_roads
@@ -78,6 +81,17 @@ def test_the_day_of_the_flight_is_asked_for(ortho, tmp_path):
     said = "the file does not say when it was flown. State the day of the flight with --date"
     with pytest.raises(SurveyError, match=said):
         run_road_ortho(RoadOrtho(ortho), _job(tmp_path / "out"))
+
+
+def test_a_newer_previous_survey_is_refused_before_a_tile_is_looked_at(ortho, tmp_path):
+    newer = tmp_path / "newer.gpkg"
+    row = {"uuid": ["a"], "class": ["crack"], "last_seen": ["2026-06-01"]}
+    gpd.GeoDataFrame(row, geometry=[Point(EAST, NORTH)], crs="EPSG:6677").to_file(newer, layer="defects")
+    looked = []
+    job = replace(_job(tmp_path / "out"), looking=lambda *done: looked.append(done))
+    with pytest.raises(SurveyError, match="saw its defects until 2026-06-01, after this one of 2026-05-01"):
+        run_road_ortho(RoadOrtho(ortho, previous=newer, date="2026-05-01"), job)
+    assert not looked
 
 
 def test_a_truncated_file_is_named_as_such(ortho, tmp_path, capsys, spot_model):
