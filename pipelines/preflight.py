@@ -155,7 +155,7 @@ def _zone(survey: Survey) -> ZoneInfo | None:
 
 def _fixes(survey: Survey, source: FrameSource) -> Fixes:
     if survey.track is not None:
-        return read_fixes(survey.track)
+        return read_fixes(survey.track, _zone(survey))
     files, videos = _files(source), _videos(source)
     try:
         return fixes_from_videos(videos) if videos else fixes_from_photos(files, _zone(survey))

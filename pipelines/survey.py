@@ -6,7 +6,7 @@ A survey is a folder with a manifest, `survey.yaml`:
     frames: frames                    # a folder of pictures, a video, or a list of either
     track: track.gpx                  # leave out where the pictures or the video carry GPS themselves
     roads: roads.gpkg                 # leave out to work in 20 m sections along the track
-    timezone: Asia/Tokyo              # of picture times that state no offset
+    timezone: Asia/Tokyo              # of picture and CSV times that state no offset
     start: 2026-04-21T10:12:05+09:00  # when a video began whose header does not say
     clock_offset_s: 0.0               # what to add to the frames' clock to get the track's
     camera:
@@ -134,7 +134,7 @@ class Survey:
         roads: a roads file; None for sections along the track.
         camera: the camera as stated.
         clock_offset_s: seconds to add to the frames' clock to get the track's.
-        timezone: IANA name for picture times that state no offset.
+        timezone: IANA name for times of pictures and of a CSV track that state no offset.
         start_s: when the first video that does not say so began, seconds since 1970-01-01 UTC.
         previous: the last survey's GeoPackage.
         where: the manifest or folder, for messages.

@@ -31,7 +31,8 @@ def read_fixes(path: Path, timezone: ZoneInfo | None = None) -> Fixes:
 
     Args:
         path: the file or folder.
-        timezone: of pictures that state no offset; logs without a zone are in UTC.
+        timezone: of pictures and of tables (CSV) that state no offset, UTC for the latter if not given; GPX, NMEA and
+            GoPro's videos are in UTC by definition.
 
     Raises:
         TrackError: there is no such file, it cannot be read as any of these, or no fix in it has time and position.
@@ -47,7 +48,8 @@ def read_fixes(path: Path, timezone: ZoneInfo | None = None) -> Fixes:
         raise TrackError("the track file is empty", where=path, remedy=_KINDS)
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return fixes_from_photos([path], timezone)
-    return _reader(path.suffix.lower(), head, path)(path)
+    reader = _reader(path.suffix.lower(), head, path)
+    return read_table(path, timezone) if reader is read_table else reader(path)
 
 
 def _reader(suffix: str, head: bytes, path: Path) -> Callable[[Path], Fixes]:

@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +49,9 @@ _SPEED_UNITS: Final = {
     "_mph": MPH_MPS,
 }
 _EPOCH_UNITS: Final = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
+_UTC: Final = ZoneInfo("UTC")
+_UTC_NAME: Final = re.compile("utc|gmt|gps", re.IGNORECASE)
+_STATED_ZONE: Final = re.compile(r"[T ]\s*\d.*(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", re.IGNORECASE)
 _MOVING_MPS: Final = 2.0
 _ENOUGH_STEPS: Final = 5
 
@@ -60,13 +64,17 @@ class _Columns:
     speed_factor: float | None
 
 
-def read_table(path: Path) -> Fixes:
+def read_table(path: Path, timezone: ZoneInfo | None = None) -> Fixes:
     """The fixes of a CSV file, separated by comma, semicolon, tab or bar, in UTF-8 or Shift_JIS.
 
     Longitude, latitude and time are needed, under any of their usual names (``lat``, ``Latitude``, ``緯度``,
-    ``gps_time``...). Times are ISO 8601 (UTC where no zone is stated) or seconds, ms, µs or ns since 1970; date and
-    time may be in two columns. The speed's unit is the one in its column's name, else the one that fits the distances.
+    ``gps_time``...). Times are ISO 8601 or seconds, ms, µs or ns since 1970; date and time may be in two
+    columns. The speed's unit is the one in its column's name, else the one that fits the distances.
     Rows that repeat a position while the vehicle moves count as duplicates.
+
+    Args:
+        path: the file.
+        timezone: of times that state no zone, UTC if not given; in a column called after UTC, GMT or GPS they are UTC.
 
     Raises:
         TrackError: not a table, a column is missing, or no row has time and position.
@@ -75,7 +83,7 @@ def read_table(path: Path) -> Fixes:
     frame = _frame(path, bad_rows)
     columns = _columns([str(name) for name in frame.columns], path)
     number = {key: _numbers(frame, name) for key, name in columns.found.items() if key not in {"time", "date"}}
-    t_s = _times(frame, columns)
+    t_s = _times(frame, columns, timezone)
     usable = np.isfinite(t_s) & np.isfinite(number["lon"]) & np.isfinite(number["lat"])
     if not usable.any():
         which = "position" if np.isfinite(t_s).any() else "time"
@@ -161,7 +169,7 @@ def _numbers(frame: pd.DataFrame, name: str) -> Array:
     return np.asarray(pd.to_numeric(frame[name], errors="coerce"), np.float64)
 
 
-def _times(frame: pd.DataFrame, columns: _Columns) -> Array:
+def _times(frame: pd.DataFrame, columns: _Columns, timezone: ZoneInfo | None) -> Array:
     text = frame[columns.found["time"]].str.strip()
     clock_only = text.str.match(r"\d{1,2}:\d\d", na=False)
     if clock_only.any() and "date" in columns.found:
@@ -169,17 +177,24 @@ def _times(frame: pd.DataFrame, columns: _Columns) -> Array:
     seconds = np.array(pd.to_numeric(text, errors="coerce"), np.float64)
     seconds[~np.isfinite(seconds)] = np.nan
     if np.isfinite(seconds).sum() <= text.notna().sum() / 2:
-        return _parsed(text)
+        in_utc = _UTC_NAME.search(columns.found["time"])
+        return _parsed(text, _UTC if in_utc or timezone is None else timezone)
     size = float(np.nanmedian(np.abs(seconds)))
     return seconds * next((unit for least, unit in _EPOCH_UNITS if size >= least), 1.0)
 
 
-def _parsed(text: "pd.Series[str]") -> Array:
-    """Seconds since 1970 of dates that begin with the year; the order of day and month is anyone's guess in others."""
+def _parsed(text: "pd.Series[str]", timezone: ZoneInfo) -> Array:
+    """Seconds since 1970 of dates that begin with the year, in `timezone` where they state none.
+
+    The order of day and month is anyone's guess in others; and so is an hour that a zone's clocks show twice, or never.
+    """
     text = text.where(text.str.match(r"\d{4}[-/.]?\d", na=False))
     times = pd.to_datetime(text, utc=True, format="ISO8601", errors="coerce")
     if times.notna().sum() < text.notna().sum():
         times = times.fillna(pd.to_datetime(text, utc=True, format="mixed", errors="coerce"))
+    bare = ~text.str.contains(_STATED_ZONE, na=False)
+    local = times[bare].dt.tz_localize(None).dt.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT")
+    times = times.where(~bare, local.dt.tz_convert("UTC"))
     return np.asarray((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), np.float64)
 
 

@@ -92,7 +92,7 @@ class _Work:
 @click.option("--track", type=_PATH, help="GPX, CSV, NMEA or a GoPro's MP4; not needed where the frames carry GPS.")
 @click.option("--camera-height", type=float, help="Lens above the road, m.")
 @click.option("--hfov", type=float, help="The camera's horizontal field of view, degrees.")
-@click.option("--timezone", help="Of picture times that state no offset, as Asia/Tokyo.")
+@click.option("--timezone", help="Of picture and CSV times that state no offset, as Asia/Tokyo.")
 @click.option("--start", help="When a video began that does not say so itself, as 2026-04-21T10:12:05+09:00.")
 @click.option("--clock-offset", type=float, default=0.0, help="Seconds to add to the frames' clock.")
 @click.option("--roads", type=_PATH, help="Road centre lines: GeoPackage, GeoJSON or an OpenStreetMap extract.")

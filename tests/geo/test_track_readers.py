@@ -204,6 +204,39 @@ def test_csv_speed_of_no_stated_unit_is_taken_in_the_unit_that_fits_the_distance
     np.testing.assert_allclose(fixes.speed_mps, 12.0, rtol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("name", "time", "timezone"),
+    [
+        ("time", "2026-04-21 10:12:05", TOKYO),
+        ("日時", "2026/04/21 10:12:05", TOKYO),
+        ("time", "2026-04-21T03:12:05", ZoneInfo("Europe/Berlin")),
+        ("time", "2026-04-21 01:12:05", None),
+        ("time", "2026-04-21T01:12:05Z", TOKYO),
+        ("time", "2026-04-21 03:12:05.0+02:00", TOKYO),
+        ("time", "2026-04-21T031205+02", TOKYO),
+        ("time_utc", "2026-04-21 01:12:05", TOKYO),
+        ("gps_time", "2026-04-21 01:12:05", TOKYO),
+        ("time", f"{T0:.0f}", TOKYO),
+    ],
+)
+def test_csv_times_without_a_zone_are_in_the_stated_one(
+    tmp_path: Path, name: str, time: str, timezone: ZoneInfo | None
+) -> None:
+    log = written(tmp_path / "log.csv", f"{name},lat,lon\n{time},36,140\n")
+    np.testing.assert_allclose(read_fixes(log, timezone).t_s, [T0])
+
+
+def test_the_hour_that_clocks_show_twice_is_not_guessed(tmp_path: Path) -> None:
+    rows = [f"2026-10-25 {hour}:30:00,36,140" for hour in ("01", "02", "03")]
+    log = written(tmp_path / "log.csv", "\n".join(["time,lat,lon", *rows]))
+    assert np.diff(read_fixes(log, ZoneInfo("Europe/Berlin")).t_s).tolist() == [3 * 3600.0]
+
+
+def test_gpx_is_in_utc_whatever_zone_is_stated(tmp_path: Path) -> None:
+    bare = GARMIN.replace("05.250Z", "05.250")
+    np.testing.assert_allclose(read_fixes(written(tmp_path / "a.gpx", bare), TOKYO).t_s[0], T0 + 0.25)
+
+
 def ten_rows_a_second(seconds: int, speed: float = 15.0) -> list[tuple[float, float, float]]:
     """Time, latitude and speed north: a fix a second, each in ten rows."""
     return [(T0 + k / 10, round(36 + k // 10 * speed / 111_195, 7), speed) for k in range(seconds * 10)]

@@ -1,10 +1,12 @@
 """What a survey's frames and track say before anything long begins."""
 
+import datetime as dt
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from driven import north, picture, ready, survey_of, track
+from driven import BEGUN, north, picture, ready, survey_of, track
+from PIL import Image
 
 from pipelines.errors import SurveyError
 from pipelines.report.words import REASONS, name
@@ -110,3 +112,26 @@ def test_pictures_without_any_time_ask_for_the_original_files(tmp_path):
     with pytest.raises(SurveyError, match="no frame says when it was taken") as caught:
         ready(survey_of(tmp_path))
     assert "original files" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("kind", ["csv", "pictures"])
+def test_a_track_in_local_times_is_in_the_stated_time_zone(tmp_path, kind):
+    """Frames that state their offset, beside a track whose clock was set to Japan's time and says nothing of it."""
+    for second in range(0, 31, 2):
+        picture(tmp_path / "frames" / f"{second:04}.jpg", second)
+    local = [(BEGUN + dt.timedelta(hours=9, seconds=second), *north(second)) for second in range(0, 31, 2)]
+    track(tmp_path / "track.gpx", range(0, 31, 2))
+    log = tmp_path / "log.csv"
+    if kind == "csv":
+        rows = [f"{t:%Y-%m-%d %H:%M:%S},{lat},{lon}" for t, lat, lon in local]
+        log.write_text("\n".join(["time,lat,lon", *rows]), encoding="utf-8")
+    else:
+        log = tmp_path / "located"
+        for k, (_, lat, lon) in enumerate(local):
+            path = picture(log / f"{k:04}.jpg", 9 * 3600 + 2 * k, offset="")
+            with Image.open(path) as image:
+                exif = image.getexif()
+                exif.get_ifd(0x8825).update({1: "N", 2: (lat, 0.0, 0.0), 3: "E", 4: (lon, 0.0, 0.0)})
+                image.save(path, exif=exif)
+    survey = replace(survey_of(tmp_path, timezone="Asia/Tokyo"), track=log)
+    assert len(ready(survey).chosen) == 16
