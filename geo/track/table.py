@@ -33,7 +33,21 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "sd": ("sd", "std", "sigma"),
 }
 _PREFIXES: Final = ("gps_", "location_", "position_", "gnss_")
-_SUFFIXES: Final = ("_deg", "_degrees", "_utc", "_gps", "_gmt", "_wgs84", "_s", "_sec", "_ms", "_us", "_ns", "_m")
+_SUFFIXES: Final = (
+    "_deg",
+    "_degrees",
+    "_utc",
+    "_gps",
+    "_gmt",
+    "_wgs84",
+    "_s",
+    "_sec",
+    "_ms",
+    "_us",
+    "_ns",
+    "_m",
+    "_度",
+)
 _SPEED_UNITS: Final = {
     "_mps": 1.0,
     "_m_s": 1.0,
@@ -49,6 +63,9 @@ _SPEED_UNITS: Final = {
     "_mph": MPH_MPS,
 }
 _EPOCH_UNITS: Final = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
+_DECIMAL_COMMA: Final = re.compile(r"(?<=\d),(?=\d+\D*$)")
+_COMPACT: Final = re.compile(r"^((?:19|20)\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d+)|(\d{3}))?(Z|[+-]\d\d:?\d\d)?$")
+"""YYYYMMDDhhmmss, or with milliseconds: no count of s, ms, µs or ns since 1970 has 14 or 17 digits before 2286."""
 _UTC: Final = ZoneInfo("UTC")
 _UTC_NAME: Final = re.compile("utc|gmt|gps", re.IGNORECASE)
 _STATED_ZONE: Final = re.compile(r"[T ]\s*\d.*(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", re.IGNORECASE)
@@ -68,9 +85,9 @@ def read_table(path: Path, timezone: ZoneInfo | None = None) -> Fixes:
     """The fixes of a CSV file, separated by comma, semicolon, tab or bar, in UTF-8 or Shift_JIS.
 
     Longitude, latitude and time are needed, under any of their usual names (``lat``, ``Latitude``, ``緯度``,
-    ``gps_time``...). Times are ISO 8601 or seconds, ms, µs or ns since 1970; date and time may be in two
-    columns. The speed's unit is the one in its column's name, else the one that fits the distances.
-    Rows that repeat a position while the vehicle moves count as duplicates.
+    ``gps_time``...), with decimal points or commas. Times are ISO 8601, ``20260401090000`` or seconds,
+    ms, µs or ns since 1970; date and time may be in two columns. The speed's unit is the one in its column's name, else
+    the one that fits the distances. Rows that repeat a position while the vehicle moves count as duplicates.
 
     Args:
         path: the file.
@@ -166,7 +183,12 @@ def _plain(name: str) -> tuple[str, float | None]:
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> Array:
-    return np.asarray(pd.to_numeric(frame[name], errors="coerce"), np.float64)
+    return np.asarray(pd.to_numeric(_with_points(frame[name]), errors="coerce"), np.float64)
+
+
+def _with_points(text: "pd.Series[str]") -> "pd.Series[str]":
+    """Decimal commas made points. A comma within a field is one: where it separates fields, it is not within one."""
+    return text.str.replace(_DECIMAL_COMMA, ".", regex=True)
 
 
 def _times(frame: pd.DataFrame, columns: _Columns, timezone: ZoneInfo | None) -> Array:
@@ -174,6 +196,7 @@ def _times(frame: pd.DataFrame, columns: _Columns, timezone: ZoneInfo | None) ->
     clock_only = text.str.match(r"\d{1,2}:\d\d", na=False)
     if clock_only.any() and "date" in columns.found:
         text = text.where(~clock_only, frame[columns.found["date"]].str.strip() + " " + text)
+    text = _with_points(text).str.replace(_COMPACT, r"\1-\2-\3T\4:\5:\6.\7\g<8>0\9", regex=True)
     seconds = np.array(pd.to_numeric(text, errors="coerce"), np.float64)
     seconds[~np.isfinite(seconds)] = np.nan
     if np.isfinite(seconds).sum() <= text.notna().sum() / 2:

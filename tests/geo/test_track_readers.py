@@ -184,6 +184,12 @@ def test_gpx_too_large_is_refused_unread(tmp_path: Path) -> None:
         ("gpsTime\tlat_deg\tlng\tspeedKnots\tcourse", "2026-04-21T01:12:05Z\t36.1\t140.1\t19.438445\t271.5"),
         ("日付,時刻,緯度,経度,速度(km/h),方位", "2026/04/21,01:12:05,36.1,140.1,36,271.5"),
         ("\ufeffdate, time, gps_lat, gps_lon, speed_mps, cog", "2026-04-21, 01:12:05, 36.1, 140.1, 10, 271.5"),
+        ("日時;緯度(度);経度(度);速度(km/h);方位(度)", "20260421011205;36,1;140,1;36,0;271,5"),
+        ("Time;Lat;Lon;speed_mps;course", f"{T0:.0f},000;36,1;140,1;10,0;271,5"),
+        ("time\tlat\tlon\tspeed_mps\tcog", "2026-04-21T01:12:05,000Z\t36,1\t140,1\t10,0\t271,5"),
+        ("time,lat,lon,speed_mps,cog", "20260421011205000,36.1,140.1,10,271.5"),
+        ("time,lat,lon,speed_mps,cog", "20260421101205+0900,36.1,140.1,10,271.5"),
+        ("time,lat,lon,speed_mps,cog", '20260421011205.000,"36,1","140,1","10,0",271.5'),
         ("Date Time,LATITUDE,LONGITUDE,Speed [m/s],Bearing", "2026-04-21 10:12:05+09:00,36.1,140.1,10,271.5"),
     ],
 )
@@ -278,7 +284,7 @@ def test_csv_counts_rows_that_are_broken_and_reads_the_others(tmp_path: Path) ->
 
 
 def test_csv_with_remarks_trailing_commas_and_an_empty_date_column_is_read(tmp_path: Path) -> None:
-    text = f"# logger 1.2\n# car 3\ntime,lat,lon,date\n{T0},36,140,,\n{T0 + 1},36,140,,\n"
+    text = f"# logger 1.2\n# car 3\ntime,lat,lon,speed,date\n{T0},36,140,,,\n{T0 + 1},36,140,,,\n"
     np.testing.assert_allclose(read_fixes(written(tmp_path / "log.csv", text)).t_s, [T0, T0 + 1])
 
 
