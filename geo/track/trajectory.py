@@ -172,6 +172,7 @@ def _travel(states: States, max_sd_m: float) -> _Travel:
     # The bridge over a long gap leaves and arrives at the vehicle's speed and swings out by kilometres between.
     known = np.sqrt(np.maximum(cov[:, 0, 0] + cov[:, 1, 1], 0.0) / 2) <= max_sd_m
     known[[0, -1]] = True
+    known[_turning_back(np.searchsorted(times, states.t_s), mean[:, :2], known)] = False
     gap = np.diff(np.flatnonzero(known)) > 1
     times, mean, cov = times[known], mean[known], cov[known]
     velocity = mean[:, 2:]
@@ -184,6 +185,28 @@ def _travel(states: States, max_sd_m: float) -> _Travel:
     steps[~(moving[1:] | moving[:-1] | gap)] = 0.0
     distance = np.concatenate([[0.0], np.cumsum(steps)])
     return _Travel(times, mean[:, :2], heading_of(velocity)[held], sd, distance)
+
+
+def _turning_back(nodes: npt.NDArray[np.intp], xy_m: Array, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Places of the samples between two nodes from which the chord over what is not `known` would lead back.
+
+    The bridge goes on for some seconds as the vehicle went; where that is past the next fix, it is no way driven.
+
+    Args:
+        nodes: the nodes' places among the samples, (m,).
+        xy_m: float64 (n, 2), the samples' positions.
+        known: bool (n,), which of them are known well enough.
+    """
+    lost = np.flatnonzero(~known)
+    out = [np.empty(0, np.intp)]
+    for k in np.unique(np.searchsorted(nodes, lost, side="right") - 1):
+        first, last = nodes[k], nodes[k + 1]
+        inside = lost[slice(*np.searchsorted(lost, [first, last + 1]))]
+        leave, arrive = max(inside[0] - 1, first), min(inside[-1] + 1, last)
+        chord = xy_m[arrive] - xy_m[leave]
+        if min(chord @ (xy_m[leave] - xy_m[first]), chord @ (xy_m[last] - xy_m[arrive])) < 0:
+            out.append(np.arange(first + 1, last))
+    return np.concatenate(out)
 
 
 def _fine_times(nodes: Array) -> Array:

@@ -133,13 +133,12 @@ def test_both_parts_of_a_drive_with_a_long_break_stay_valid(break_s: float) -> N
     assert not track.at([45.0 + break_s / 2]).valid.any()
 
 
-@pytest.mark.parametrize(("break_s", "edges_m"), [(120.0, 250.0), (600.0, 250.0), (3600.0, 5.0), (14 * 86_400.0, 5.0)])
-def test_a_gap_nobody_knows_the_way_through_counts_as_its_chord(break_s: float, edges_m: float) -> None:
-    """But for its edges, the seconds for which the vehicle may be taken to have gone on as it went."""
+@pytest.mark.parametrize("break_s", [60.0, 120.0, 600.0, 3600.0, 14 * 86_400.0])
+def test_a_gap_nobody_knows_the_way_through_counts_as_its_chord(break_s: float) -> None:
     whole = fixes_of("straight", seed=1)
     t_s = np.where(whole.t_s < 45.0, whole.t_s, whole.t_s + break_s)
     track = smooth(Fixes.of(t_s, whole.lon, whole.lat, speed_mps=whole.speed_mps), CRS, NO_BIAS)
-    assert abs(track.length_m - SECONDS * 12.0) < edges_m
+    assert track.length_m == pytest.approx(SECONDS * 12.0, rel=0.02)
     assert track.line().length == pytest.approx(track.length_m, rel=1e-6)
     inside = np.linspace(0.0, SECONDS + break_s, 500)
     assert (np.diff(track.distance_m(inside)) >= 0.0).all()
