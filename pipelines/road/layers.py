@@ -21,8 +21,7 @@ from pipelines.road.classes import CLASSES, name_en, name_ja
 from pipelines.road.status import STATUSES
 
 EDITABLE = ("class", "status", "note")
-"""What people change in QGIS. Status and note survive the next survey; a class teaches the next model (`reviews
-build`), and is told anew where the defect is found again."""
+"""What people change in QGIS. It survives the next survey; a class also teaches the next model (`reviews build`)."""
 
 
 def _choices(named: words.Words) -> tuple[Choice, ...]:
@@ -129,6 +128,7 @@ ALIASES: Mapping[str, tuple[str, str]] = {
     "class": ("種別", "Class"),
     "class_ja": ("種別名", "Class, Japanese"),
     "class_en": ("種別名（英）", "Class, English"),
+    "class_found": ("訂正前の種別", "Class before correction"),
     "length_m": ("長さ上限 m", "Length at most, m"),
     "width_m": ("幅上限 m", "Width at most, m"),
     "area_m2": ("面積 m²", "Area, m²"),

@@ -1,7 +1,8 @@
 """What became of the defects of an earlier survey: new, same, worse, gone, or not looked at this time.
 
-The older table is a GeoPackage that people have worked on in QGIS since: what they set (status, notes, assignee,
-columns of their own) stays with the defect, and so does its uuid. What was measured is taken from the new survey.
+The older table is a GeoPackage that people have worked on in QGIS since: what they set (status, class, notes,
+assignee, columns of their own) stays with the defect, and so does its uuid. What was measured is taken from the new
+survey.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from geo.errors import LayerError
 from geo.geopackage import read_layer
 from geo.network import Roads
 from pipelines.errors import SurveyError
-from pipelines.road.classes import family_bits, name_en, name_ja
+from pipelines.road.classes import CLASSES, family_bits, name_en, name_ja
 from pipelines.road.features import DEFECT_COLUMNS, NAMESPACE
 from pipelines.road.merging import MergeGates, Runs, merge
 from pipelines.road.sightings import Array, Index
@@ -143,7 +144,8 @@ def compare(
     """Join a survey's defects with those of the last one.
 
     Defects are matched one to one within a family of classes, after removing the shift that neighbours have in common
-    (two surveys' tracks never lie on one another). `change` becomes `new`, `same`, `worse` (grown beyond what the two
+    (two surveys' tracks never lie on one another). A class that a person set stays: such a defect is looked for under
+    that class and under the one it was found as. `change` becomes `new`, `same`, `worse` (grown beyond what the two
     measurements leave open), `gone` (not found where the new survey looked) or `not_seen` (it did not look there).
     It is "" without a previous survey, and for what nobody can find again: what was merged, and a point that someone
     added without a class, where the new survey looked.
@@ -157,8 +159,9 @@ def compare(
 
     Returns:
         A new table, the survey's defects in their order and then the old ones that were not found. To the columns of
-        `defects` it adds `status`, `change`, `note`, `growth_m` (NaN without a match), `n_surveys`, `found_as` (the
-        uuid in `defects`; "" for rows only carried over) and the columns that people added.
+        `defects` it adds `status`, `change`, `note`, `growth_m` (NaN without a match), `n_surveys`, `class_found` (the
+        class; where a person set another, what it was before: "" for what people added), `found_as` (the uuid in
+        `defects`; "" for rows only carried over) and the columns that people added.
 
     Raises:
         SurveyError: the previous survey is the newer one.
@@ -224,9 +227,8 @@ def called_now(membership: pd.Series[str], compared: gpd.GeoDataFrame) -> pd.Ser
 
 def _first(defects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """The table of a first survey."""
-    return defects.assign(
-        status=FIRST, note="", growth_m=np.nan, n_surveys=1, change="", found_as=defects["uuid"].to_numpy()
-    )
+    named = {"class_found": defects["class"].to_numpy(), "found_as": defects["uuid"].to_numpy()}
+    return defects.assign(status=FIRST, note="", growth_m=np.nan, n_surveys=1, change="", **named)
 
 
 def _refuse_newer(previous: gpd.GeoDataFrame, date: dt.date, where: Path | None = None) -> None:
@@ -280,7 +282,7 @@ def _pairing(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, knobs: PreviousParams
         cov_view=knobs.view_share * np.square(sd)[:, None, None] * np.eye(2),
         track_sd_m=np.sqrt(1 - knobs.view_share) * sd,
         extent_m=np.nan_to_num(np.append(_mean_size(old), _mean_size(new))),
-        family=family_bits([*_text(old, "class"), *_text(new, "class")]),
+        family=_families(old, new),
         passes=np.repeat([0, 1], [n, len(new)]),
         frames=[frozenset[int]()] * len(xy),
         links=[frozenset({str(link)} - {""}) for link in links],
@@ -290,6 +292,25 @@ def _pairing(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, knobs: PreviousParams
     row = np.full(int(label.max()) + 1, -1, np.int64)
     row[label[:n]] = np.arange(n)
     return row[label[n:]]
+
+
+def _families(old: pd.DataFrame, new: pd.DataFrame) -> Index:
+    """(old + new,) int64: a bit for each family that a defect may be found as: what people call it, and what it was."""
+    called = [*_text(old, "class"), *_text(new, "class")]
+    said, was = np.split(family_bits([*called, *_class_found(old), *_text(new, "class")]), 2)
+    return said | was
+
+
+def _class_found(old: pd.DataFrame) -> NDArray[np.object_]:
+    """(old,) what each defect was called before people set its class; "" for what they added.
+
+    Results that do not state it show it in `class_ja`, which a person who corrects `class` does not touch.
+    """
+    if "class_found" in old.columns:
+        return _text(old, "class_found")
+    of_name = {name_ja(name): name for name in CLASSES}
+    kind = _text(old, "class")
+    return np.array([of_name.get(ja, one) for ja, one in zip(_text(old, "class_ja"), kind, strict=True)], object)
 
 
 def _growth(
@@ -344,9 +365,12 @@ def _joined(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, pairs: _Pairs) -> gpd.
 
     both = {name: _days([*_column(now, name), *_column(was, name)]).to_numpy() for name in ("first_seen", "last_seen")}
     status = [status_of(one) for one in _column(was, "status")]
+    was = was.assign(class_found=_class_found(was))
+    by_people = (_text(was, "class") != "") & (_text(was, "class") != was["class_found"].to_numpy(object))
     table: dict[str, object] = {
         "uuid": np.where(known, _column(was, "uuid"), _column(now, "uuid")),
         **{name: [str(v or "") for v in latest(name)] for name in _TEXT},
+        "class_found": np.where(found & ~by_people, _text(now, "class"), was["class_found"]),
         **{name: _numbers(latest(name)) for name in _NUMBERS},
         "depth": "unknown",
         "n_seen": _count(now, "n_seen") + _count(was, "n_seen"),
@@ -361,6 +385,7 @@ def _joined(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, pairs: _Pairs) -> gpd.
         "found_as": _text(now, "uuid"),
     }
     frame = pd.DataFrame(table)
+    frame["class"] = np.where(by_people, _text(was, "class"), frame["class"])
     frame["class_ja"], frame["class_en"] = frame["class"].map(name_ja), frame["class"].map(name_en)
     theirs = [c for c in old.columns if c not in {*frame.columns, *DEFECT_COLUMNS, *_DERIVED, *new.columns}]
     others = [c for c in new.columns if c not in {*frame.columns, "geometry"}]

@@ -195,6 +195,43 @@ def test_crack_types_are_one_family(tmp_path):
     assert table[["uuid", "class", "change"]].to_numpy().tolist() == [["04-0", "D20", "same"]]
 
 
+@pytest.mark.parametrize("found_as", ["D40", "D00"])
+def test_a_class_that_a_person_set_stays_whatever_the_next_survey_calls_it(first, found_as, tmp_path):
+    edit(first, "UPDATE defects SET class = 'D00' WHERE uuid = '04-0'")
+    again = compare(defects({"class": found_as}, {}, {}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
+    second, later = published(tmp_path / "second.gpkg", again, AUTUMN), dt.date(2027, 4, 10)
+    third = compare(defects({}, {}, {}, day=later), read_previous(second), EVERYWHERE, later)
+    for table in (again, third):
+        row = row_of(table, "04-0")
+        assert row[["class", "class_en", "class_found"]].tolist() == ["D00", "Longitudinal crack", "D40"]
+        assert table["change"].tolist() == ["same"] * 3
+        assert row_of(table, "04-1")[["class", "class_found"]].tolist() == ["D40", "D40"]
+
+
+def test_what_a_person_added_keeps_the_class_it_was_given(first):
+    edit(first, "INSERT INTO defects (geom, class, uuid) SELECT geom, 'D20', 'x' FROM defects WHERE uuid = '04-2'")
+    edit(first, "DELETE FROM defects WHERE uuid = '04-2'")
+    table = compare(defects({}, {}, {"class": "D00"}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
+    assert row_of(table, "x")[["class", "class_found", "change"]].tolist() == ["D20", "", "same"]
+
+
+def test_a_class_that_a_person_set_stays_though_a_survey_did_not_look_there(first, tmp_path):
+    edit(first, "UPDATE defects SET class = 'D20' WHERE uuid = '04-0'")
+    unseen = compare(empty_defects(CRS), read_previous(first), NOWHERE, AUTUMN)
+    assert row_of(unseen, "04-0")[["class", "class_found", "change"]].tolist() == ["D20", "D40", "not_seen"]
+    second, later = published(tmp_path / "second.gpkg", unseen, AUTUMN), dt.date(2027, 4, 10)
+    found = compare(defects({}, {}, {}, day=later), read_previous(second), EVERYWHERE, later)
+    assert row_of(found, "04-0")[["class", "class_found", "change"]].tolist() == ["D20", "D40", "same"]
+
+
+def test_results_that_do_not_state_the_class_found_show_it_in_its_name(first):
+    edit(first, "UPDATE defects SET class = 'D20', class_ja = 'ポットホール' WHERE uuid = '04-0'")
+    old = read_previous(first).drop(columns="class_found")
+    table = compare(defects({}, {"class": "D10"}, {}, day=AUTUMN), old, EVERYWHERE, AUTUMN)
+    assert row_of(table, "04-0")[["class", "change"]].tolist() == ["D20", "same"]
+    assert row_of(table, "04-1")["change"] == "gone"
+
+
 def test_two_defects_never_become_one(first):
     table = compare(defects({"x": 0.4}, {"x": -0.5}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
     assert sorted(table["change"][:2]) == ["new", "same"]
