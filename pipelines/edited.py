@@ -1,12 +1,16 @@
 """Products that people may have edited since they were written: known by their SHA-256, and not overwritten."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from models.card import sha256_of
 from pipelines.errors import OutputError
 from pipelines.files import replacing
 
-__all__ = ["admit", "refuse_edited", "refuse_previous", "work_folder"]
+__all__ = ["Admit", "admit", "refuse_edited", "refuse_previous", "work_folder"]
+
+Admit = Callable[[Path, Path], None]
+"""Called with a product's place and the file that is about to take it."""
 
 
 def work_folder(out_dir: Path) -> Path:
@@ -44,7 +48,11 @@ def admit(known: Path, product: Path, staged: Path) -> None:
     """Remember a file that is about to take a product's place, beside the product as it is.
 
     So whichever of the two is there after a kill is known, and what people did to it since is noticed.
+
+    Raises:
+        OutputError: people edited the product while its successor was made.
     """
+    refuse_edited(product, known, "Give another --out")
     ours = [sha256_of(path) for path in (product, staged) if path.exists()]
     with replacing(known) as temporary:
         temporary.write_text("".join(f"{one}\n" for one in ours))

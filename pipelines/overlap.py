@@ -18,6 +18,11 @@ Array = NDArray[np.float64]
 Texts = NDArray[np.object_]
 _QUARTER_HOUR_S = 900.0
 
+_TABLES = {".csv", ".tsv", ".txt"}
+_GAP_REMEDY = (
+    "Give a track with a fix every 10 s or better; of a receiver that is always this uncertain, raise track.max_sd_m"
+)
+
 REASONS = {
     "no_time": "nothing says when the frame was taken",
     "outside_track": "the frame was taken before or after the track",
@@ -71,7 +76,7 @@ def unplaced(t_s: Array, trajectory: Trajectory, survey: Survey, *, filmed: bool
         raise SurveyError(what, where=survey.where, remedy=_start_remedy(trajectory))
     if (reason == "track_gap").any():
         what = "all frames were taken in gaps of the track, or before or after it"
-        raise SurveyError(what, where=survey.where, remedy="Give a track without gaps, a fix every 10 s or better")
+        raise SurveyError(what, where=survey.where, remedy=_GAP_REMEDY)
     first, last = float(np.nanmin(t_s)), float(np.nanmax(t_s))
     raise SurveyError(
         f"all frames lie outside the track's time: frames {clock(first)} to {clock(last)}, "
@@ -102,6 +107,8 @@ def _offset_remedy(first: float, last: float, trajectory: Trajectory, survey: Su
     if not whole or abs(apart - whole) >= slack or abs(whole) > 14 * 3600:
         return f"State {_offset_option(survey.clock_offset_s + apart)} if both are of the same drive"
     offset = _offset_option(survey.clock_offset_s + whole)
+    if survey.timezone and survey.track is not None and survey.track.suffix.lower() in _TABLES:
+        return f"They fit when moved by {whole / 3600:+g} h: if the track's times are UTC, call their column time_utc"
     cause = (
         f"the camera writes its local time into videos (state {offset})"
         if filmed

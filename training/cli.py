@@ -24,7 +24,6 @@ from training.profile import pictures_of
 from training.promote import Request, Shelf, roll_back
 from training.promote import promote as install
 from training.publish import ExportRequest, publish
-from training.recipe import Recipe
 from training.sources.bases import OFFICIAL
 from training.sources.licences import refuse_unshippable
 from training.sources.samples import Sets
@@ -146,8 +145,6 @@ def train(
 def export(task: str, run: Path, base: Path | None, out: Path, private: bool, job: Job) -> None:
     """Write a run's averaged weights as ONNX, choose thresholds on validation pictures, and write the card."""
     recipe, sets = job.recipe(task), job.sets
-    if not private:
-        _refuse_unshippable(recipe, sets)
     with needing_train_extra():
         from training.checkpoint import CHECKPOINT, load_checkpoint  # noqa: PLC0415
         from training.export import export_onnx, recipe_of  # noqa: PLC0415
@@ -168,7 +165,7 @@ def export(task: str, run: Path, base: Path | None, out: Path, private: bool, jo
     # What the weights were taught by counts, whatever the parameters say since.
     recipe = taught.model_copy(update={"card": recipe.card})
     if not private:
-        _refuse_unshippable(recipe, sets)
+        refuse_unshippable((name, sets.source(name)) for stage in recipe.stages for name in stage.sources)
     learned = {} if base is not None else job.samples(recipe)
     request = ExportRequest(
         checkpoint=checkpoint,
@@ -183,10 +180,6 @@ def export(task: str, run: Path, base: Path | None, out: Path, private: bool, jo
     for name, figures in card.metrics.items():
         if name in sets.catalogue:
             click.echo(as_text(name, figures))
-
-
-def _refuse_unshippable(recipe: Recipe, sets: Sets) -> None:
-    refuse_unshippable((name, sets.source(name)) for stage in recipe.stages for name in stage.sources)
 
 
 @click.command()

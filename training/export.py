@@ -19,7 +19,7 @@ from torch import nn
 
 from training.fit import load_checkpoint
 from training.network import network_of
-from training.recipe import Recipe, stages_begun
+from training.recipe import Recipe, recipe_from, stages_begun
 
 __all__ = ["OPSET", "export_onnx", "recipe_of"]
 
@@ -34,7 +34,7 @@ def recipe_of(content: Mapping[str, Any]) -> Recipe:
 
     A card is no part of it.
     """
-    recipe, done = Recipe.model_validate_json(content["recipe"]), content["done"]
+    recipe, done = recipe_from(json.loads(content["recipe"]), "the checkpoint's recipe"), content["done"]
     stages = recipe.stages[: max(1, stages_begun(recipe, done))]
     return recipe.model_copy(update={"stages": stages}).with_architecture(recipe.architecture_after(done))
 

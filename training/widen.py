@@ -32,7 +32,7 @@ def widen(narrow: nn.Module, wide: nn.Module, state: Mapping[str, Tensor], seed:
         seed: of the shares.
 
     Raises:
-        RecipeError: when `wide` is no wider `narrow`.
+        RecipeError: when `wide` is another network than a wider `narrow`.
     """
     special = _attention(narrow, wide)
     chance = torch.Generator().manual_seed(seed)

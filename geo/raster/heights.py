@@ -20,6 +20,7 @@ from rasterio.windows import Window
 
 from geo.errors import CrsError, RasterError
 from geo.raster.files import check_whole, is_placed, opened
+from geo.raster.place import apply
 
 __all__ = ["HeightModel", "Heights", "open_heights"]
 
@@ -80,7 +81,7 @@ def open_heights(
         _measured(Path(terrain), plane, bounds)
     model = HeightModel(Path(path), plane, pixel_m, extent, terrain if terrain is None else Path(terrain))
     with reading(model) as reader:
-        sample = reader.sampled()
+        sample = _without_filler(reader.sampled(bounds))
     if len(sample) and (sample > _HIGHEST_M).mean() > 0.5:
         what = f"most of its values are above {_HIGHEST_M:g} (half of them above {np.median(sample):,.0f})"
         what = what if terrain is None else f"most of the surface lies more than {_HIGHEST_M:g} m above the terrain"
@@ -95,6 +96,14 @@ def open_heights(
         "the two models have different datums (ellipsoid, geoid) and heights are wrong by that much"
     )
     return replace(model, lines=(told,))
+
+
+def _without_filler(sample: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Without the one value far above all trees that a file which declares no nodata fills its gaps with."""
+    values, counts = np.unique(sample[sample > _HIGHEST_M], return_counts=True)
+    if not len(values) or counts.max() <= counts.sum() / 2:
+        return sample
+    return np.asarray(sample[sample != values[counts.argmax()]], np.float32)
 
 
 def _measured(
@@ -196,14 +205,23 @@ class HeightReader:
         a, b, c, d, e, f = self.transform[:6]
         return Heights(values, Affine(a, b, c + a * left, d, e, f + e * top))
 
-    def sampled(self) -> NDArray[np.float32]:
-        """Metres above ground as the files have them, float32 (n,), of small windows spread over the model."""
-        width, height = self.size_px
-        wide, high = min(width, _SAMPLE_PX), min(height, _SAMPLE_PX)
+    def sampled(self, bounds: tuple[float, float, float, float]) -> NDArray[np.float32]:
+        """Metres above ground as the files have them, float32 (n,), of small windows spread over a part of the plane.
+
+        Args:
+            bounds: west, south, east, north of the part, m.
+        """
+        west, south, east, north = bounds
+        columns, rows = apply(~self.transform, np.array([west, east]), np.array([north, south]))
+        left, right = np.clip(np.rint(columns), 0, self.size_px[0]).astype(int).tolist()
+        top, bottom = np.clip(np.rint(rows), 0, self.size_px[1]).astype(int).tolist()
+        wide, high = min(right - left, _SAMPLE_PX), min(bottom - top, _SAMPLE_PX)
+        if wide < 1 or high < 1:
+            return np.empty(0, np.float32)
         values = [
             self._above_ground(Window(int(column), int(row), wide, high)).ravel()
-            for row in np.unique(np.linspace(0, height - high, _SAMPLES).astype(int))
-            for column in np.unique(np.linspace(0, width - wide, _SAMPLES).astype(int))
+            for row in np.unique(np.linspace(top, bottom - high, _SAMPLES).astype(int))
+            for column in np.unique(np.linspace(left, right - wide, _SAMPLES).astype(int))
         ]
         joined = np.concatenate(values)
         return joined[np.isfinite(joined)]

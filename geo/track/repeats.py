@@ -30,7 +30,8 @@ def without_repeats(fixes: Fixes) -> Fixes:
 
     A logger of ten rows a second that has a fix a second writes each ten times: nine rows lie behind the vehicle. Where
     it stands the repeats are true, and stay: a position counts as left at once if the way to the next one, over the
-    time until then, is faster than a walk. The last position is judged by the step that led to it.
+    time until then, is faster than a walk. The last position counts as left if the one before does and it is
+    stated no longer than usual: a vehicle that has just stopped stands.
     """
     new = new_fixes(fixes.t_s, np.column_stack([fixes.lon, fixes.lat]))
     if len(new) < 2:
@@ -38,7 +39,8 @@ def without_repeats(fixes: Fixes) -> Fixes:
     lon, lat = fixes.lon[new], fixes.lat[new]
     step_m = distance_m(lon[:-1], lat[:-1], lon[1:], lat[1:])
     stayed_s = np.append(fixes.t_s[new[1:]], fixes.t_s[-1]) - fixes.t_s[new]
-    left = np.append(step_m, step_m[-1]) > _MOVING_MPS * stayed_s
+    left = step_m > _MOVING_MPS * stayed_s[:-1]
+    left = np.append(left, left[-1] and stayed_s[-1] <= np.median(stayed_s[:-1]))
     first = np.zeros(len(fixes), bool)
     first[new] = True
     keep = first | ~left[np.cumsum(first) - 1]

@@ -1,7 +1,6 @@
 """A forest survey's results as files: GeoPackage, QGIS project, picture, reports and summary."""
 
 import datetime as dt
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import shapely
 from geo.geopackage import Layer, write_geopackage
 from geo.raster import Ortho
 from pipelines.archive import write_zip
+from pipelines.edited import Admit
 from pipelines.files import replacing
 from pipelines.forest.backdrop import Backdrop, backdrop_of
 from pipelines.forest.layers import forest_layer
@@ -33,7 +33,6 @@ PROJECT_NAME = "forest.qgz"
 PHOTO_NAME = "forest_photo.tif"
 BUNDLE_NAME = "forest.zip"
 _UNDATED = dt.date(1970, 1, 1)
-Admit = Callable[[Path, Path], None]
 _DECIMALS = {
     **{"score": 3, "crown_diameter_m": 2, "crown_diameter_qm_m": 2, "area_ha": 4, "gsd_m": 4, "area_m2": 2},
     **{

@@ -62,8 +62,8 @@ def read_register(path: Path, plane: CRS, taken: frozenset[str], bounds: tuple[f
         bounds: west, south, east, north of the orthophoto in `plane`.
 
     Raises:
-        SurveyError: no such file, no polygons, none on the orthophoto, or two layers in different CRSs.
-        CrsError: no CRS.
+        SurveyError: no such file, no polygons, or none on the orthophoto.
+        CrsError: no CRS, or layers in different ones.
     """
     if not path.exists():
         raise SurveyError("no such register", where=path)

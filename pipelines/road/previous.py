@@ -195,10 +195,15 @@ def on_roads(compared: gpd.GeoDataFrame, roads: Roads | None, params: PreviousPa
 
     Returns:
         A new table. What is only carried over has the `link`, `chainage_m` and `offset_m` of the road that its place
-        (and its heading, where known) fits best: "" and NaN off the roads.
+        (and its heading, where known) fits best: "" and NaN off the roads. What lies on a road of the roads file that
+        this survey does not reach stays there.
     """
     table = compared.copy()
     carried = (table["found_as"] == "").to_numpy(bool)
+    if roads is not None:
+        link = table["link"].fillna("").astype(str)
+        reached = link.isin([*roads.links["link"], ""]) | link.str.startswith("track-")
+        carried = carried & reached.to_numpy(bool)
     table.loc[carried, "link"] = ""
     table.loc[carried, ["chainage_m", "offset_m"]] = np.nan
     if roads is None or not carried.any():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geo.geopackage import Layer, write_geopackage
+from pipelines.edited import Admit
 from pipelines.errors import OutputError
 from pipelines.journal import flush_folder
 from pipelines.report.content import PhotoBox, PhotoSource, Progress, ReportContent
@@ -45,7 +46,6 @@ GEOPACKAGE_NAME = "road.gpkg"
 GEOJSON_NAME = "defects.geojson"
 SUMMARY_NAME = "summary.txt"
 _STAGING = ".publishing"
-Admit = Callable[[Path, Path], None]
 _OWN_STEPS = 3
 
 # Which row of the survey's own table a row came from, "" for none; and what gets no photo. Of no use to readers.

@@ -205,22 +205,27 @@ def test_height_models_that_do_not_fit_are_refused(tmp_path):
 def test_heights_in_other_units_or_above_the_sea_are_refused_and_scales_applied(tmp_path):
     bounds = (-20_000.0, -30_032.0, -19_952.0, -30_000.0)
     plane = CRS(6677)
-    centimetres = np.full((32, 48), 1500, np.int16)
+    centimetres = np.linspace(1000, 2000, 32 * 48).reshape(32, 48).astype(np.int16)
     path = _heights(tmp_path / "cm.tif", values=centimetres)
-    with pytest.raises(RasterError, match=r"most of its values are above 130 \(half of them above 1,500\).*--dsm"):
+    with pytest.raises(RasterError, match=r"most of its values are above 130 \(half of them above 1,\d{3}\).*--dsm"):
         open_heights(path, plane, bounds)
     with rasterio.open(path, "r+") as target:
         target.scales = (0.01,)
     with reading(open_heights(path, plane, bounds)) as reader:
-        np.testing.assert_allclose(reader.read(0, 0, 10, 10).values, 15.0)
+        np.testing.assert_allclose(reader.read(0, 0, 10, 10).values, centimetres[:10, :10] / 100, rtol=1e-5)
+    filled = np.where(np.arange(48) > 20, 9999, np.linspace(2, 20, 48)) * np.ones((32, 1))
+    with reading(
+        open_heights(_heights(tmp_path / "filled.tif", values=filled.astype(np.float32)), plane, bounds)
+    ) as reader:
+        assert np.isnan(reader.read(0, 0, 48, 32).values).mean() == pytest.approx(27 / 48)
 
 
 def test_surface_and_terrain_of_different_datums_are_named(tmp_path):
     bounds = (-20_000.0, -30_032.0, -19_952.0, -30_000.0)
-    surface = _heights(tmp_path / "dsm.tif", values=np.full((32, 48), 237.0, np.float32))
+    surface = _heights(tmp_path / "dsm.tif", values=np.linspace(236, 238, 32 * 48, dtype=np.float32).reshape(32, 48))
     terrain = _heights(tmp_path / "dtm.tif", values=np.full((32, 48), 200.0, np.float32))
     (said,) = open_heights(surface, CRS(6677), bounds, terrain).lines
-    assert "+37 m from the terrain" in said
+    assert "+36 m from the terrain" in said
     level = _heights(tmp_path / "level.tif", values=np.full((32, 48), 236.0, np.float32))
     assert not open_heights(surface, CRS(6677), bounds, level).lines
 

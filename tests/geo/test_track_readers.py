@@ -274,6 +274,12 @@ def test_rows_that_repeat_a_position_while_standing_are_kept(tmp_path: Path) -> 
     assert len(read_fixes(written(tmp_path / "log.csv", ends_standing))) == 50
 
 
+def test_a_receiver_that_freezes_where_the_vehicle_has_stopped_stays_until_its_end(tmp_path: Path) -> None:
+    rows = [f"{T0 + k},{36 + min(k, 30) * 10 / 111_195:.7f},140" for k in range(36)]
+    fixes = read_fixes(written(tmp_path / "log.csv", "\n".join(["time,lat,lon", *rows])))
+    assert fixes.t_s[-1] == T0 + 35
+
+
 def test_csv_counts_rows_that_are_broken_and_reads_the_others(tmp_path: Path) -> None:
     text = f"time,lat,lon,accuracy\n{T0},36,140,4.5\n{T0 + 1},36,140,3,9,9\n{T0 + 2},x,140,\n{T0 + 3},36,140,0\n"
     fixes = read_fixes(written(tmp_path / "log.csv", text))

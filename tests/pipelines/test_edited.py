@@ -19,13 +19,17 @@ def test_a_product_edited_since_it_was_written_is_refused(tmp_path):
 
 def test_what_a_run_killed_while_it_published_left_is_no_edit_but_what_people_did_to_it_is(tmp_path):
     product, known, staged = (tmp_path / name for name in ("map.gpkg", "published", "staged"))
-    product.write_bytes(b"the last run's")
+    staged.write_bytes(b"the last run's")
+    admit(known, product, staged)
+    staged.replace(product)
     staged.write_bytes(b"the killed run's")
     admit(known, product, staged)
     refuse_edited(product, known, "Give another --out")
     product.write_bytes(b"edited")
     with pytest.raises(OutputError, match="edited since they were written"):
         refuse_edited(product, known, "Give another --out")
+    with pytest.raises(OutputError, match="edited since they were written"):
+        admit(known, product, staged)
     staged.replace(product)
     refuse_edited(product, known, "Give another --out")
 

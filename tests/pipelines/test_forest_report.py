@@ -229,12 +229,13 @@ def test_limits_say_what_is_so_and_nothing_else(stand_map: StandMap) -> None:
         assert said in told
 
 
-def test_rows_are_the_largest_first_and_unknown_figures_are_dashes(stand_map: StandMap) -> None:
+def test_rows_are_the_largest_first_those_not_seen_last_and_unknown_figures_are_dashes(stand_map: StandMap) -> None:
     results = stand_map.results
     stands = results.stands.assign(area_ha=np.linspace(1, 2, 12))
     rows = rows_of(replace(results, stands=stands))
-    assert rows[0].stand == "013-9"
-    shown = {column.key: column.show(rows[0], "en") for column in columns_of(results)}
+    assert rows[0].stand == "013-5, 6"
+    assert rows[-1].stand == "013-9", "the largest of all, but nobody flew over it"
+    shown = {column.key: column.show(rows[-1], "en") for column in columns_of(results)}
     assert shown["column_kind"] == "not seen"
     assert {shown[key] for key in ("column_stems", "column_density", "column_height", "column_gap")} == {"–"}
     assert shown["column_seen"] == "0"

@@ -293,6 +293,13 @@ def test_what_is_carried_over_lies_on_the_new_surveys_roads_or_on_none(tmp_path)
     assert sections["n_potholes"].tolist() == [1, 0, 0, 1, 0]
 
 
+def test_what_lies_on_a_road_that_this_survey_does_not_reach_stays_there(tmp_path):
+    rows = [{"x": 30.0, "link": "4711", "chainage_m": 30.0}]
+    path = published(tmp_path / "road.gpkg", compare(defects(*rows), None, EVERYWHERE, SPRING))
+    table = on_roads(compare(empty_defects(CRS), read_previous(path), NOWHERE, AUTUMN), one_road(500.0))
+    assert table[["link", "chainage_m"]].to_numpy().tolist() == [["4711", 30.0]]
+
+
 def test_without_roads_nothing_carried_over_keeps_a_link(first):
     table = on_roads(compare(empty_defects(CRS), read_previous(first), NOWHERE, AUTUMN), None)
     assert set(table["link"]) == {""}

@@ -37,7 +37,8 @@ SOURCE = {
     "classes": {"0": "red", "1": "green"},
     "labels": ["red", "green"],
 }
-PART = CardPart.model_validate({"name": "spots", "classes": [], "validation": ["spots"]})
+CLASSES = [{"name": name, "title_en": name, "title_ja": name} for name in ("red", "green")]
+PART = CardPart.model_validate({"name": "spots", "classes": CLASSES, "validation": ["spots"]})
 BOX = (0, 0, 32, 32)
 
 
@@ -152,7 +153,8 @@ def test_the_verb_promotes_and_rolls_back_in_one_command_each(shelf, sets, tmp_p
     (tmp_path / "own.yaml").write_text("spots: " + str(SOURCE).replace("\\\\", "\\"), encoding="utf-8")
     recipe = """{task: spots, architecture: yolo11n, classes: [red, green], seed: 1, batch: 2,
         stages: [{name: a, epochs: 1, crops: 2, side_px: 64, rate: 1, final_rate: 1, sources: {spots: {weight: 1}}}],
-        card: {name: spots, classes: [], validation: [spots]}}"""
+        card: {name: spots, validation: [spots], classes: [{name: red, title_en: red, title_ja: red},
+                                                           {name: green, title_en: green, title_ja: green}]}}"""
     (tmp_path / "recipe.yaml").write_text(recipe, encoding="utf-8")
     places = ["--current", str(shelf.current), "--kept", str(shelf.kept)]
     options = [

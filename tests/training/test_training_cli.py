@@ -76,16 +76,6 @@ def test_prepare_refuses_a_place_on_both_sides(arguments, tmp_path):
         call(prepare, *arguments, "--recipe", tmp_path / "recipe.yaml")
 
 
-def test_export_refuses_a_licence_that_keeps_weights_in_the_house(arguments, tmp_path):
-    (tmp_path / "catalogue.yaml").write_text(CATALOGUE.replace("CC0-1.0", "CC BY-NC 4.0"), encoding="utf-8")
-    by_recipe = [*arguments, "--recipe", tmp_path / "recipe.yaml", "--run", tmp_path / "none", "--out", tmp_path / "m"]
-    with pytest.raises(LicenceError, match="weights taught on ours may not be given away"):
-        call(export, *by_recipe)
-    pytest.importorskip("torch", reason="torch is not installed")
-    with pytest.raises(RunError, match="michisora train"):
-        call(export, *by_recipe, "--private")
-
-
 def test_prepare_refuses_a_picture_on_both_sides(arguments, tmp_path):
     shutil.copy(tmp_path / "ours/train/images/a.png", tmp_path / "ours/val/images/twin.png")
     with pytest.raises(SourceError, match="same picture"):

@@ -33,7 +33,8 @@ SOURCE = {
     "classes": {"0": "red"},
     "labels": ["red"],
 }
-PART = CardPart.model_validate({"name": "spots", "classes": [], "validation": ["spots"]})
+CLASSES = [{"name": name, "title_en": name, "title_ja": name} for name in ("red", "green")]
+PART = CardPart.model_validate({"name": "spots", "classes": CLASSES, "validation": ["spots"]})
 
 
 @pytest.fixture
