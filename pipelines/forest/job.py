@@ -11,6 +11,7 @@ import geopandas as gpd
 import numpy as np
 import rasterio
 import shapely
+from pyproj import CRS
 
 from geo.raster import GDAL_OPTIONS, HeightModel, Ortho, Stated, open_heights, open_ortho, tiled_copy
 from models.detector import Detector
@@ -136,8 +137,8 @@ def _opened(given: ForestInput, job: ForestJob, work: Path) -> _Ready:
     """Open everything before anything long begins, so that a wrong file is refused in seconds."""
     ortho = open_ortho(given.ortho, given.stated)
     plan = plan_scan(ortho, job.detector.card, job.params.orthophoto)
-    heights = _heights(given, ortho, plan)
     bounds = plane_bounds(plan.grid)
+    heights = _heights(given, ortho.plane, bounds)
     register = None if given.stands is None else read_register(given.stands, ortho.plane, frozenset(COLUMNS), bounds)
     previous = None if given.previous is None else read_previous(given.previous, ortho.plane, bounds)
     named = None if given.types is None else read_named(given.types, ortho.plane)
@@ -151,7 +152,7 @@ def _opened(given: ForestInput, job: ForestJob, work: Path) -> _Ready:
     return _Ready(tiled, plan_scan(tiled, job.detector.card, job.params.orthophoto), heights, register, previous, named)
 
 
-def _heights(given: ForestInput, ortho: Ortho, plan: Scan) -> HeightModel | None:
+def _heights(given: ForestInput, plane: CRS, bounds: tuple[float, float, float, float]) -> HeightModel | None:
     """The height model that is given in one way or the other."""
     if (given.dsm is None) != (given.dtm is None):
         here, there = ("dsm", "dtm") if given.dtm is None else ("dtm", "dsm")
@@ -159,7 +160,7 @@ def _heights(given: ForestInput, ortho: Ortho, plan: Scan) -> HeightModel | None
     if given.chm is not None and given.dsm is not None:
         raise SurveyError("heights are given twice", remedy="Leave out --chm, or --dsm and --dtm")
     path = given.chm if given.dsm is None else given.dsm
-    return None if path is None else open_heights(path, ortho.plane, plane_bounds(plan.grid), given.dtm)
+    return None if path is None else open_heights(path, plane, bounds, given.dtm)
 
 
 def _assessed(given: ForestInput, ready: _Ready, seen: Scanned, job: ForestJob) -> Results:
