@@ -63,6 +63,18 @@ def spots(data, n=3):
     return Sets({"spots": Source.model_validate(SOURCE)}, data)
 
 
+def experienced(network):
+    """The network with statistics that training leaves behind: none is at its start."""
+    torch.manual_seed(1)
+    for one in network.modules():
+        if isinstance(one, nn.BatchNorm2d):
+            one.running_mean.normal_(0, 0.3)
+            one.running_var.uniform_(0.5, 2)
+            one.weight.data.uniform_(0.5, 1.5)
+            one.bias.data.normal_(0, 0.3)
+    return network
+
+
 def normed_together(ranks: Ranks, say, values):
     """Each process normalises its part of `values` and says output, gradient and statistics of the whole."""
     norm = nn.BatchNorm2d(values.shape[1], eps=1e-3, momentum=0.03)

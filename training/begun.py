@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from models.card import sha256_of
+from models.card import load_card, sha256_of
 from training.checkpoint import CHECKPOINT, load_checkpoint, may_resume
 from training.errors import RunError
 from training.options import IfChanged
@@ -42,7 +42,8 @@ class Begun:
 
 def begun_with(samples: Mapping[str, Sequence[Sample]], base: Path) -> Begun:
     """What a run on these samples from these weights begins with."""
-    return Begun({name: _digest(some) for name, some in samples.items()}, sha256_of(base))
+    weights = base / load_card(base).weights if base.is_dir() else base
+    return Begun({name: _digest(some) for name, some in samples.items()}, sha256_of(weights))
 
 
 def settle(out: Path, recipe: Recipe, begun: Begun, if_changed: IfChanged) -> Path | None:

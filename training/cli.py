@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import click
 
+from models.card import TrainingSource
 from models.detector import WEIGHTS, open_detector
 from models.pool import PooledDetector
 from models.types import BackendName, PrecisionName
@@ -16,7 +17,7 @@ from training.evaluate import as_text, figures_of, judge_all
 from training.extra import needing_train_extra
 from training.hardware import Hardware
 from training.judge import Judged, against, rounded
-from training.options import FILE, FOLDER, IfChanged, Job, with_hardware, with_if_changed, with_job
+from training.options import FILE, FOLDER, IfChanged, Job, with_base, with_hardware, with_if_changed, with_job
 from training.plots import write_plots
 from training.prepare import look_over, unshown
 from training.prepared import chosen, write_prepared
@@ -25,7 +26,7 @@ from training.promote import Request, Shelf, roll_back
 from training.promote import promote as install
 from training.publish import ExportRequest, publish
 from training.sources.bases import OFFICIAL
-from training.sources.licences import refuse_unshippable
+from training.sources.licences import refuse_unshippable, refuse_unshippable_training
 from training.sources.samples import Sets
 from training.unpack import Caps
 
@@ -91,7 +92,7 @@ def fetch(name: tuple[str, ...], max_gib: float, job: Job) -> None:
 
 @click.command()
 @click.argument("task")
-@click.option("--base", type=FILE, default=None, help="Plain state dict to start from; by default base.ARCHITECTURE.")
+@with_base
 @click.option("--out", type=FOLDER, required=True, help="The run's folder; an interrupted run in it goes on.")
 @click.option("--architecture", default=None, help="Another network than the recipe's: yolo11n, yolo26n.")
 @with_if_changed
@@ -164,8 +165,10 @@ def export(task: str, run: Path, base: Path | None, out: Path, private: bool, jo
         raise RunError(what, where=run, remedy=f"Its classes must be those of the recipe: {', '.join(recipe.classes)}.")
     # What the weights were taught by counts, whatever the parameters say since.
     recipe = taught.model_copy(update={"card": recipe.card})
+    before = [TrainingSource.model_validate(one) for one in content.get("before", ())]
     if not private:
         refuse_unshippable((name, sets.source(name)) for stage in recipe.stages for name in stage.sources)
+        refuse_unshippable_training(before, sets.catalogue.values())
     learned = {} if base is not None else job.samples(recipe)
     request = ExportRequest(
         checkpoint=checkpoint,
@@ -173,6 +176,7 @@ def export(task: str, run: Path, base: Path | None, out: Path, private: bool, jo
         sets=sets,
         out=out,
         trained={name: len(some) for name, some in learned.items()},
+        before=before,
         machine=f"{content['machine']}, {content['precision']}",
         made_on=datetime.datetime.fromtimestamp(checkpoint.stat().st_mtime, datetime.UTC).date(),
     )

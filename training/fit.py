@@ -5,12 +5,14 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from models.card import TrainingSource
 from training.average import RunningAverage
 from training.batches import Album, Batch, epoch_batches, smallest_batch
 from training.checkpoint import (
@@ -26,6 +28,7 @@ from training.hardware import Hardware
 from training.loss import Family, LabelledClassLoss
 from training.machine import Machine, gpus, look_around
 from training.network import keep_norms, network_of, start_from
+from training.onward import go_on_from, read_exported, restore_norms
 from training.ranks import Ranks, share, together
 from training.recipe import Recipe, Stage, stages_begun
 from training.sources.samples import Sample
@@ -35,6 +38,8 @@ __all__ = ["CHECKPOINT", "LOG", "Run", "fit", "load_checkpoint", "may_resume", "
 
 LOG = "log.csv"
 MAX_GRADIENT = 10.0
+LOOKED_AT = 8
+"""Batches from which batch norm learns what it meets, where a run goes on from an exported model."""
 LOSSES = ("box", "class", "distribution")
 Progress = Callable[[int, int], None]
 EpochLog = Callable[[int, Mapping[str, object]], None]
@@ -43,7 +48,10 @@ Row = Mapping[str, object]
 
 @dataclass(slots=True)
 class Run:
-    """A run under way: what a checkpoint holds, and what computes it. `cold` is the step the optimizer began with."""
+    """A run under way: what a checkpoint holds, and what computes it.
+
+    `before` is what the model that it goes on from was taught on, `cold` the step the optimizer began with.
+    """
 
     recipe: Recipe
     architecture: str
@@ -54,6 +62,7 @@ class Run:
     average: RunningAverage
     scaler: torch.amp.GradScaler
     teacher: Teacher | None = None
+    before: Sequence[TrainingSource] = ()
     done: int = 0
     steps: int = 0
     cold: int = 0
@@ -61,7 +70,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What every process of a run is told."""
+    """What every process of a run is told. `base` is a plain state dict, or the folder of a model."""
 
     recipe: Recipe
     samples: Mapping[str, Sequence[Sample]]
@@ -86,7 +95,7 @@ def fit(
     Args:
         recipe: what to do.
         samples: labelled pictures of each data set the recipe names.
-        base: plain state dict to start from.
+        base: plain state dict to start from, or the folder of a model to go on from.
         out: the run's folder: checkpoint and log.
         progress: called after every epoch with epochs done and in all.
         log: called after every epoch with its number, from 0, and its row of the log.
@@ -162,14 +171,42 @@ def _start(order: _Order, ranks: Ranks) -> Run:
     torch.manual_seed(recipe.seed)
     machine = look_around(order.hardware, ranks.rank, ranks.n)
     network = network_of(recipe, recipe.architecture)
-    start_from(network, base, recipe.base_classes)
+    before: Sequence[TrainingSource] = ()
+    if base.is_dir():
+        before = _go_on(network, order, machine)
+    else:
+        start_from(network, base, recipe.base_classes)
     network = _ready(network, recipe, machine)
     teacher = None
     if recipe.teacher is not None:
         teacher = Teacher(recipe.architecture, base, recipe.base_classes, machine.device)
     average = RunningAverage(network, recipe.average)
     optimizer = _optimizer(network, recipe)
-    return Run(recipe, recipe.architecture, machine, ranks, network, optimizer, average, machine.scaler, teacher)
+    return Run(
+        recipe, recipe.architecture, machine, ranks, network, optimizer, average, machine.scaler, teacher, before
+    )
+
+
+def _go_on(network: nn.Module, order: _Order, machine: Machine) -> Sequence[TrainingSource]:
+    """Start as the model in the folder `base`; its norms learn what they meet in crops of the first stage.
+
+    Returns:
+        What that model was taught on.
+    """
+    recipe = order.recipe
+    if recipe.teacher is not None:
+        remedy = "Take `teacher` out of the recipe, or start from base weights."
+        raise RunError("a recipe with a teacher starts from the teacher's own weights", where=order.base, remedy=remedy)
+    exported = read_exported(order.base)
+    go_on_from(network, exported, recipe.classes)
+    if order.samples and not (order.out / CHECKPOINT).exists():
+        batches = islice(epoch_batches(Album(order.samples), recipe, 0, 0, machine.cutters), LOOKED_AT)
+        restore_norms(network, (_pictures(one, torch.device("cpu")) for one in batches))
+    return exported.card.training
+
+
+def _pictures(batch: Batch, device: torch.device) -> Tensor:
+    return torch.from_numpy(batch.pictures).to(device).permute(0, 3, 1, 2).float().div_(255)
 
 
 def _ready(network: nn.Module, recipe: Recipe, machine: Machine) -> nn.Module:
@@ -247,7 +284,7 @@ def _step(run: Run, joined: nn.Module, loss: LabelledClassLoss, batch: Batch, ra
     warm = min(1.0, (run.steps - run.cold + 1) / run.recipe.warm_up_steps)
     for group in run.optimizer.param_groups:
         group["lr"] = rate * warm
-    pictures = torch.from_numpy(batch.pictures).to(run.machine.device).permute(0, 3, 1, 2).float().div_(255)
+    pictures = _pictures(batch, run.machine.device)
     target: dict[str, Any] = {
         "batch_idx": torch.from_numpy(batch.index),
         "cls": torch.from_numpy(batch.class_id).float(),
@@ -300,6 +337,7 @@ def _diverged(run: Run, stage: Stage, epoch: int, losses: Tensor) -> RunError:
 
 def _content(run: Run) -> dict[str, Any]:
     scaler = {"scaler": run.scaler.state_dict()} if run.scaler.is_enabled() else {}
+    before = {"before": [one.model_dump() for one in run.before]} if run.before else {}
     return {
         "network": run.network.state_dict(),
         "average": run.average.state,
@@ -313,6 +351,7 @@ def _content(run: Run) -> dict[str, Any]:
         "machine": run.machine.name,
         "precision": str(run.machine.precision).removeprefix("torch."),
         **scaler,
+        **before,
     }
 
 

@@ -47,7 +47,7 @@ def build_network(architecture: str, n_classes: int, as_wide_as: int | None = No
 def network_of(recipe: Recipe, architecture: str) -> nn.Module:
     """The untaught network of one of the recipe's architectures."""
     wide = BASE_CLASSES if recipe.teacher is not None else None
-    return build_network(architecture, len(recipe.classes), wide)
+    return build_network(architecture, len(recipe.classes), recipe.as_wide_as or wide)
 
 
 def keep_norms(network: nn.Module) -> None:

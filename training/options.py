@@ -8,6 +8,8 @@ from typing import Any, Literal, get_args
 
 import click
 
+from models.detector import model_folder
+from models.errors import CardError
 from training.errors import RecipeError, RunError
 from training.hardware import Hardware, PrecisionWish
 from training.params import PARAMS, TrainingParams, read_params
@@ -15,10 +17,18 @@ from training.recipe import CardPart, Recipe, read_recipe
 from training.sources.catalogue import read_catalogue, read_mirror
 from training.sources.samples import Sample, Sets
 
-__all__ = ["FILE", "FOLDER", "IfChanged", "Job", "job_of", "with_hardware", "with_if_changed", "with_job"]
+__all__ = ["FILE", "FOLDER", "IfChanged", "Job", "job_of", "with_base", "with_hardware", "with_if_changed", "with_job"]
 
 IfChanged = Literal["refuse", "anew"]
 """What to do with a run that was begun otherwise than it would be now."""
+
+with_base = click.option(
+    "--base",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Plain state dict to start from, or a model to go on from: its folder, or its task. By default as the recipe "
+    "says, else base.ARCHITECTURE.",
+)
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -42,19 +52,26 @@ class Job:
         return {name: self.sets.samples(name, share.split, recipe.classes) for name, share in shares.items()}
 
     def base(self, recipe: Recipe, given: Path | None = None) -> Path:
-        """The weights that a recipe's network starts from: those given, else as the parameters say.
+        """What a recipe's network starts from: what is given, else as the recipe or the parameters say.
+
+        Returns:
+            The file of a plain state dict, or the folder of a model to go on from.
 
         Raises:
             RecipeError: when none are named.
             RunError: when there is no such file.
         """
         path = given or self.params.base_of(recipe)
-        if not path.is_file():
+        if path.is_file():
+            return path
+        try:
+            return model_folder(path)
+        except CardError as error:
             remedy = (
-                f"Run `michisora fetch {recipe.architecture}`, or name another file: --base, or base in the parameters."
+                f"Run `michisora fetch {recipe.architecture}`, or name another file, the folder of a model or its "
+                "task: --base, or base in the parameters."
             )
-            raise RunError("the base weights are absent", where=path, remedy=remedy)
-        return path
+            raise RunError("the base weights are absent", where=path, remedy=remedy) from error
 
     def card(self, task: str) -> CardPart:
         """What the task's recipe says for the model's card.

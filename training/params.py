@@ -49,7 +49,7 @@ class TrainingParams(_Section):
     Attributes:
         profile: how much of a recipe is done (`training.profile`).
         sets: where data sets lie.
-        base: by architecture, the plain state dict that training starts from.
+        base: by architecture, the plain state dict that training starts from, where a recipe names no other.
         training: by task, its recipe as it is written, unchecked: a fault in one task's leaves the others be.
     """
 
@@ -72,14 +72,14 @@ class TrainingParams(_Section):
         return shrink(recipe_from(self.training[task], f"training.{task}"), self.profile)
 
     def base_of(self, recipe: Recipe) -> Path:
-        """The weights that a recipe's network starts from.
+        """What a recipe's network starts from.
 
         Raises:
             RecipeError: when none are named.
         """
-        path = self.base.get(recipe.architecture)
+        path = self.base.get(recipe.architecture) if recipe.base is None else Path(recipe.base)
         if path is None:
-            remedy = "Name a plain state dict there, or with --base."
+            remedy = "Name a plain state dict there, or a model to go on from with --base."
             raise RecipeError(f"the parameters have no base.{recipe.architecture}", remedy=remedy)
         return path
 

@@ -13,7 +13,7 @@ from training.compare import Comparison, Side, compare
 from training.errors import PromotionError
 from training.evaluate import judge_all
 from training.recipe import CardPart
-from training.sources.licences import refuse_unshippable_card
+from training.sources.licences import refuse_unshippable_training
 from training.sources.samples import Sets
 
 __all__ = ["CHANGELOG", "Request", "Shelf", "promote", "roll_back"]
@@ -71,7 +71,7 @@ def promote(
     verify_weights(card, request.candidate)
     if card.task != shelf.task:
         raise PromotionError(f"the candidate is a model for {card.task}, not {shelf.task}", where=request.candidate)
-    refuse_unshippable_card(card, sets.catalogue.values())
+    refuse_unshippable_training(card.training, sets.catalogue.values())
     former = load_card(shelf.current) if (shelf.current / CARD_NAME).is_file() else None
     if former is not None and former.sha256 == card.sha256:
         raise PromotionError("the candidate is the current model", where=request.candidate)

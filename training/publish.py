@@ -26,7 +26,8 @@ LOWEST = 0.01
 class ExportRequest:
     """What is published: a `checkpoint`, by which `recipe`, judged on `sets`, to `out`.
 
-    `trained` counts the pictures each data set gave, `made_on` is the date on the card, `machine` what it ran on.
+    `trained` counts the pictures each data set gave, `before` is what the model it went on from was taught on,
+    `made_on` is the date on the card, `machine` what it ran on.
     """
 
     checkpoint: Path
@@ -36,6 +37,7 @@ class ExportRequest:
     trained: Mapping[str, int]
     machine: str
     made_on: datetime.date
+    before: Sequence[TrainingSource] = ()
 
 
 def publish(request: ExportRequest, write_weights: Callable[[Path, Path], Path]) -> ModelCard:
@@ -111,13 +113,20 @@ def _card(request: ExportRequest, part: CardPart, digest: str, thresholds: Thres
         gsd_m=part.gsd_m,
         suppression=part.suppression,
         thresholds=thresholds,
-        training=[_source(request.sets.source(name), n) for name, n in request.trained.items()],
+        training=_training(request),
         metrics={},
         limits=list(part.limits),
         limits_ja=list(part.limits_ja),
         made_on=request.made_on.isoformat(),
         sha256=digest,
     )
+
+
+def _training(request: ExportRequest) -> list[TrainingSource]:
+    """What was learned from, and what else the model that was gone on from had learned from."""
+    ours = [_source(request.sets.source(name), n) for name, n in request.trained.items()]
+    known = {(one.name, one.licence, one.source) for one in ours}
+    return [*ours, *(one for one in request.before if (one.name, one.licence, one.source) not in known)]
 
 
 def _source(source: Source, n: int) -> TrainingSource:

@@ -151,6 +151,10 @@ class Recipe(_Section):
 
     task: str
     architecture: str
+    base: str | None = Field(
+        default=None,
+        description="what it starts from: a plain state dict, a model's folder, or a task whose model to go on from",
+    )
     classes: tuple[str, ...]
     seed: int
     batch: int = Field(gt=0)
@@ -167,6 +171,11 @@ class Recipe(_Section):
     light: LightParams = LightParams()
     transplant: TransplantParams = TransplantParams()
     teacher: TeacherParams | None = None
+    as_wide_as: int | None = Field(
+        default=None,
+        gt=0,
+        description="the class branch of the head gets the channels it has for so many classes; 80 with a teacher",
+    )
     norms: Literal["learn", "keep"] = Field(
         default="learn", description="whether batch norm learns the new pictures' statistics or keeps the base's"
     )
@@ -205,9 +214,10 @@ class Recipe(_Section):
         return next((one.architecture for one in reversed(begun) if one.architecture is not None), self.architecture)
 
     def with_architecture(self, architecture: str) -> "Recipe":
-        """The same recipe for another network, which is taught from its first to its last stage."""
+        """The same recipe for another network, taught from its first to its last stage, from its own base weights."""
         stages = tuple(stage.model_copy(update={"architecture": None}) for stage in self.stages)
-        return self.model_copy(update={"architecture": architecture, "stages": stages})
+        base = self.base if architecture == self.architecture else None
+        return self.model_copy(update={"architecture": architecture, "stages": stages, "base": base})
 
     @property
     def base_classes(self) -> list[tuple[int, ...]]:

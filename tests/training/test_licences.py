@@ -6,7 +6,7 @@ from models.card import TrainingSource, load_card
 from models.detector import model_folder
 from training.errors import LicenceError
 from training.sources.catalogue import read_catalogue
-from training.sources.licences import refuse_unshippable, refuse_unshippable_card, why_not
+from training.sources.licences import refuse_unshippable, refuse_unshippable_training, why_not
 
 CATALOGUE = read_catalogue()
 
@@ -52,11 +52,11 @@ def test_a_recipe_with_one_such_set_is_refused_in_one_line():
 
 def test_a_card_tells_on_the_model_whatever_it_was_exported_with():
     card = load_card(model_folder("road"))
-    refuse_unshippable_card(card, CATALOGUE.values())
+    refuse_unshippable_training(card.training, CATALOGUE.values())
     mot = CATALOGUE["mot17"]
     added = TrainingSource(name=mot.title, licence=mot.licence, source=mot.url, n=1)
     tainted = card.model_copy(update={"training": [*card.training, added]})
     with pytest.raises(LicenceError, match="MOT17"):
-        refuse_unshippable_card(tainted, CATALOGUE.values())
+        refuse_unshippable_training(tainted.training, CATALOGUE.values())
     permitted = mot.model_copy(update={"may_ship": True})
-    refuse_unshippable_card(tainted, [permitted])
+    refuse_unshippable_training(tainted.training, [permitted])

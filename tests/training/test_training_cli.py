@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 from PIL import Image
 
@@ -134,6 +135,16 @@ def test_weights_are_known_by_what_they_were_taught_on_whatever_the_recipe_says_
         call(export, *by_recipe)
     call(export, *by_recipe, "--private")
     assert "CC BY-NC 4.0" in (tmp_path / "m" / "card.yaml").read_text(encoding="utf-8")
+    # Nor do they become free by going on from the model with free pictures.
+    onward = [*arguments, "--recipe", tmp_path / "recipe.yaml"]
+    call(train, *onward, "--base", tmp_path / "m", "--out", tmp_path / "onward")
+    with pytest.raises(LicenceError, match="may not be given away"):
+        call(export, *onward, "--run", tmp_path / "onward", "--out", tmp_path / "free")
+    call(export, *onward, "--run", tmp_path / "onward", "--out", tmp_path / "n", "--private")
+    card = yaml.safe_load((tmp_path / "n" / "card.yaml").read_text(encoding="utf-8"))
+    assert [one["licence"] for one in card["training"]] == ["CC0-1.0", "CC BY-NC 4.0"]
+    with pytest.raises(RunError, match="base weights are absent"):
+        call(train, *onward, "--base", tmp_path / "none", "--out", tmp_path / "no")
 
 
 @pytest.mark.shared

@@ -6,8 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed (pip install 'michisora[train]')")
 
-from teaching import CLASSES, RECIPE, spots  # noqa: E402
-from torch import nn  # noqa: E402
+from teaching import CLASSES, RECIPE, experienced, spots  # noqa: E402
 
 from training.checkpoint import CHECKPOINT, load_checkpoint  # noqa: E402
 from training.errors import RecipeError  # noqa: E402
@@ -24,18 +23,6 @@ NARROW, WIDE = RECIPE["stages"]
 GROWING = {**RECIPE, "stages": [NARROW, {**WIDE, "architecture": "yolo11s", "epochs": 2}]}
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def experienced(network):
-    """The network with statistics that training leaves behind: none is at its start."""
-    torch.manual_seed(1)
-    for one in network.modules():
-        if isinstance(one, nn.BatchNorm2d):
-            one.running_mean.normal_(0, 0.3)
-            one.running_var.uniform_(0.5, 2)
-            one.weight.data.uniform_(0.5, 1.5)
-            one.bias.data.normal_(0, 0.3)
-    return network
 
 
 def seen_by(network, picture):

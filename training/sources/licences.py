@@ -7,11 +7,11 @@ and a refusal of all others. Whoever knows more of a set says so in its entry (`
 import re
 from collections.abc import Iterable
 
-from models.card import ModelCard
+from models.card import TrainingSource
 from training.errors import LicenceError
 from training.sources.catalogue import Source
 
-__all__ = ["refuse_unshippable", "refuse_unshippable_card", "why_not"]
+__all__ = ["refuse_unshippable", "refuse_unshippable_training", "why_not"]
 
 FREE = {
     *("CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0", "PDDL-1.0", "ODC-BY-1.0", "ODBL-1.0"),
@@ -53,18 +53,18 @@ def refuse_unshippable(sources: Iterable[tuple[str, Source]]) -> None:
             raise LicenceError(f"weights taught on {name} may not be given away: {reason}", remedy=NAMES_IT)
 
 
-def refuse_unshippable_card(card: ModelCard, known: Iterable[Source]) -> None:
+def refuse_unshippable_training(training: Iterable[TrainingSource], known: Iterable[Source]) -> None:
     """Refuse a model whose card names a data set of that kind, whatever it was exported with.
 
     Args:
-        card: the model's card.
+        training: what the card says the model was taught on.
         known: entries of the catalogue; one of the same title and licence speaks for the card's.
 
     Raises:
         LicenceError: naming the first such set and the reason.
     """
     said = {(one.title, one.licence): one.may_ship for one in known}
-    for one in card.training:
+    for one in training:
         reason = why_not(one.licence, said.get((one.name, one.licence)))
         if reason is not None:
             raise LicenceError(f"weights taught on {one.name} may not be given away: {reason}", remedy=NAMES_IT)
