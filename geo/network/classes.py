@@ -32,6 +32,12 @@ DEFAULT_WIDTH_M = {
 }
 """Carriageway width where neither width nor lanes are known: two lanes, or one shared by both directions."""
 
+NOT_DRIVEN = (
+    *("footway", "pedestrian", "steps", "path", "cycleway", "bridleway", "corridor", "platform", "elevator"),
+    *("construction", "proposed", "planned", "razed", "abandoned"),
+)
+"""Values of `highway` that no car drives on."""
+
 UNKNOWN = "unknown"
 UNKNOWN_WIDTH_M = 5.5
 
@@ -44,7 +50,6 @@ _JAPANESE = (
     ("県道", "secondary"),
     ("都道", "secondary"),
     ("府道", "secondary"),
-    ("道道", "secondary"),
     ("市町村道", "unclassified"),
     ("市道", "unclassified"),
     ("町道", "unclassified"),
@@ -53,7 +58,9 @@ _JAPANESE = (
     ("林道", "track"),
     ("農道", "track"),
     ("私道", "service"),
+    ("道道", "secondary"),
 )
+"""Words in a class, the first that fits counting: 市道道路 is a 市道, and no 道道."""
 
 _LENGTH = re.compile(r"^\s*(\d+(?:[.,]\d+)?)\s*(m|ft|'|)\s*$", re.IGNORECASE)
 _METRES = {"": 1.0, "m": 1.0, "ft": 0.3048, "'": 0.3048}

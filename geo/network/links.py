@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from geo.network.classes import carriageway, parse_lanes, parse_width_m, road_class
+from geo.network.classes import NOT_DRIVEN, carriageway, parse_lanes, parse_width_m, road_class
 from geo.network.values import LINK_COLUMNS
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -29,7 +29,7 @@ def to_links(raw: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     that occur twice (a route number) are told apart the same way, in the file's order; numbers that would make an id
     the file gives to another line are passed over. Without an id column the file's feature number is the id.
     """
-    raw = _single_lines(raw)
+    raw = _single_lines(_driven(raw))
     names = _first(raw, "name_ja", str), _first(raw, "name_en", str)
     classes = [road_class(value) for value in _values(raw, "road_class")]
     lanes = [parse_lanes(value) for value in _values(raw, "lanes")]
@@ -46,6 +46,12 @@ def to_links(raw: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     }
     links = gpd.GeoDataFrame(data, geometry=raw.geometry.to_numpy(), crs=raw.crs)
     return links[list(LINK_COLUMNS)].sort_values("link", kind="stable").reset_index(drop=True)
+
+
+def _driven(raw: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Without footways and what else no car drives on, as OpenStreetMap calls it, where anything else is left."""
+    driven = ~np.isin([value.lower() for value in _values(raw, "road_class")], NOT_DRIVEN)
+    return raw[driven] if driven.any() else raw
 
 
 def _single_lines(raw: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

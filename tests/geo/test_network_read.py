@@ -13,6 +13,7 @@ from shapely import LineString, MultiLineString, Point, box
 from geo.errors import CrsError, NetworkError
 from geo.network import LINK_COLUMNS, read_roads
 from geo.network.classes import carriageway, parse_lanes, parse_width_m, road_class
+from geo.network.links import to_links
 
 CRS = pyproj.CRS.from_epsg(6677)
 LINES = [LineString([(0, 0), (100, 0)]), LineString([(100, 0), (100, 80)])]
@@ -81,6 +82,20 @@ def test_japanese_column_names_and_classes_are_understood(tmp_path: Path) -> Non
     assert links["name_ja"].tolist() == ["国道16号", "市道1号線"]
     assert links["road_class"].tolist() == ["trunk", "unclassified"]
     assert links["width_source"].tolist() == ["given", "class"]
+
+
+def test_no_car_drives_on_footways_where_there_are_roads(tmp_path: Path) -> None:
+    table = {"fclass": ["residential", "footway", "Cycleway"], "osm_id": ["1", "2", "3"]}
+    lines = [LineString([(0, y), (100, y)]) for y in (0.0, 4.0, 8.0)]
+    links = to_links(gpd.GeoDataFrame(table, geometry=lines, crs=6677))
+    assert links["link"].tolist() == ["1"]
+    only = to_links(gpd.GeoDataFrame({key: value[1:] for key, value in table.items()}, geometry=lines[1:], crs=6677))
+    assert only["link"].tolist() == ["2", "3"]
+
+
+def test_a_city_road_is_no_hokkaido_road() -> None:
+    said = ("市道道路", "私道道路", "道道12号", "一般道道", "都道府県道")
+    assert [road_class(one) for one in said] == ["unclassified", "service", "secondary", "secondary", "secondary"]
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "geojson", "shp"])
