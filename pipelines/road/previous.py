@@ -20,6 +20,7 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.spatial import KDTree
 
 from geo.errors import LayerError
 from geo.geopackage import read_layer
@@ -54,6 +55,7 @@ _DERIVED = {
     *("reasons_ja", "reasons_en", "change", "growth_m", "n_surveys", "status", "note", "found_as", "section", "fid"),
     "beside_road",
 }
+_MADE_HERE = frozenset({"class_found", "geometry"})
 # Size is uncertain by this share of itself where a table does not say.
 _SIZE_SHARE = 0.25
 # A larger claim says that the place is not known at all; it must not widen the search without end.
@@ -150,10 +152,14 @@ def compare(
     It is "" without a previous survey, and for what nobody can find again: what was merged, and a point that someone
     added without a class, where the new survey looked.
 
+    Results of the very same frames are no earlier survey: what people set is taken over, counts, `change` and states
+    stay as they were, and what is not found any more is left out unless people worked on it.
+
     Args:
         defects: as from `consolidate`.
         previous: as from `read_previous`, in any CRS; None for a first survey.
-        seen: polygons of the ground that the new survey saw, in any CRS.
+        seen: polygons of the ground that the new survey saw near enough to find what is there, in any CRS, and the
+            `frame` that shows each.
         date: of the new survey.
         params: when two defects are one.
 
@@ -173,20 +179,23 @@ def compare(
     old = previous.to_crs(defects.crs).reset_index(drop=True)
     new = defects.reset_index(drop=True)
     match = _matched(new, old, knobs)
-    lost = np.setdiff1d(np.arange(len(old)), match)
+    again = _of_these_frames(old, seen, date)
+    lost = np.setdiff1d(np.flatnonzero(~again | _worked_on(old, new)), match)
     pairs = _Pairs(np.append(np.arange(len(new)), np.full(len(lost), -1)), np.append(match, lost))
     growth, worse = _growth(new, old, pairs, knobs)
-    table = _joined(new, old, pairs)
+    table = _joined(new, old, pairs, again)
     table["growth_m"] = growth
-    table["change"] = _changes(old, pairs, worse, _share_seen(old, seen, knobs) >= knobs.covered_share)
+    table["change"] = _changes(old, pairs, worse, _share_seen(old, seen, knobs) >= knobs.covered_share, again)
     table["uuid"] = _distinct(table["uuid"].tolist(), pairs, date)
     return table
 
 
 def on_roads(compared: gpd.GeoDataFrame, roads: Roads | None, params: PreviousParams | None = None) -> gpd.GeoDataFrame:
-    """The table with the old defects that were not found again put on the new survey's roads.
+    """The table with every defect where it lies along the new survey's roads.
 
-    The links they had are those of the earlier survey's roads: its `track-1` is another road than this one's.
+    What was found now keeps the link that its sightings were snapped to; its chainage and offset become those of its
+    place. The links of old defects that were not found again are those of the earlier survey's roads: its `track-1` is
+    another road than this one's.
 
     Args:
         compared: as from `compare`, in the CRS of the roads.
@@ -206,13 +215,15 @@ def on_roads(compared: gpd.GeoDataFrame, roads: Roads | None, params: PreviousPa
         carried = carried & reached.to_numpy(bool)
     table.loc[carried, "link"] = ""
     table.loc[carried, ["chainage_m", "offset_m"]] = np.nan
-    if roads is None or not carried.any():
+    if roads is None or table.empty:
         return table
-    old = table[carried]
-    xy = shapely.get_coordinates(shapely.centroid(old.geometry.to_numpy()))
-    found = roads.snap(xy[:, 0], xy[:, 1], _numbers(old["heading_deg"]), _sd(old, params or PreviousParams()))
-    table.loc[carried, "link"] = found.link
-    table.loc[carried, "chainage_m"], table.loc[carried, "offset_m"] = found.chainage_m, found.offset_m
+    xy = shapely.get_coordinates(shapely.centroid(table.geometry.to_numpy()))
+    held = table["link"].fillna("").astype(str).to_numpy(object)
+    heading, sd = _numbers(table["heading_deg"]), _sd(table, params or PreviousParams())
+    on = roads.snap(xy[:, 0], xy[:, 1], heading, sd, held)
+    stays = carried | ((table["found_as"] != "").to_numpy(bool) & (held != "") & (on.link == held))
+    table.loc[carried, "link"] = on.link[carried]
+    table.loc[stays, "chainage_m"], table.loc[stays, "offset_m"] = on.chainage_m[stays], on.offset_m[stays]
     return table
 
 
@@ -262,17 +273,50 @@ def _with_uuids(table: gpd.GeoDataFrame) -> list[str]:
     return found
 
 
+def _of_these_frames(old: gpd.GeoDataFrame, seen: gpd.GeoDataFrame, date: dt.date) -> NDArray[np.bool_]:
+    """(old,) bool: rows last seen on the new survey's day and frames: results of this very survey, made before."""
+    if "frame" not in seen.columns or "last_seen" not in old.columns:
+        return np.zeros(len(old), bool)
+    same_day = (_days(old["last_seen"]).dt.date == date).to_numpy(bool)
+    return same_day & np.isin(_text(old, "frame"), seen["frame"].to_numpy(object).astype(str))
+
+
+def _worked_on(old: gpd.GeoDataFrame, new: gpd.GeoDataFrame) -> NDArray[np.bool_]:
+    """(old,) bool: rows in which people set or wrote something."""
+    touched = np.array([status_of(one) != FIRST for one in _column(old, "status")], bool)
+    touched |= (_text(old, "note") != "") | (_text(old, "class") != _class_found(old))
+    for column in _theirs(old, new):
+        touched |= _text(old, column) != ""
+    return touched
+
+
+def _theirs(old: pd.DataFrame, new: pd.DataFrame) -> list[str]:
+    """Columns that people added."""
+    made = {*new.columns, *DEFECT_COLUMNS, *_DERIVED, *_MADE_HERE}
+    return [column for column in old.columns if column not in made]
+
+
 def _matched(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, knobs: PreviousParams) -> Index:
     """(new,) int64: the old row that each defect is, -1 for none."""
     match = np.full(len(new), -1, np.int64)
-    # Neither a duplicate that people merged into another feature nor a point of no class can be seen again.
-    able = np.array([status_of(s) != "merged" for s in _column(old, "status")], bool) & (_text(old, "class") != "")
-    # Near a junction a defect is snapped now to one link, now to the other: what is left is tried without links.
-    for use_links in (True, False):
-        a, b = np.flatnonzero(match < 0), np.setdiff1d(np.flatnonzero(able), match)
-        if len(a) and len(b):
-            found = _pairing(new.iloc[a], old.iloc[b], knobs, use_links=use_links)
-            match[a] = np.where(found >= 0, b[found], -1)
+    merged = np.array([status_of(s) == "merged" for s in _column(old, "status")], bool)
+    classed = _text(old, "class") != ""
+    xy = shapely.get_coordinates(old.geometry.to_numpy())
+
+    def match_with(able: NDArray[np.bool_]) -> None:
+        # Near a junction a defect is snapped now to one link, now to the other: what is left is tried without links.
+        for use_links in (True, False):
+            a, b = np.flatnonzero(match < 0), np.setdiff1d(np.flatnonzero(able), match)
+            if len(a) and len(b):
+                found = _pairing(new.iloc[a], old.iloc[b], knobs, use_links=use_links)
+                match[a] = np.where(found >= 0, b[found], -1)
+
+    # A point of no class cannot be seen again.
+    match_with(classed & ~merged)
+    # What people merged into another feature may well be found twice again, beside that one.
+    again = xy[match[match >= 0]]
+    beside = KDTree(again).query(xy)[0] <= 2 * knobs.same_m if len(again) else np.zeros(len(old), bool)
+    match_with(classed & merged & beside)
     return match
 
 
@@ -343,13 +387,23 @@ def _share_seen(old: gpd.GeoDataFrame, seen: gpd.GeoDataFrame, knobs: PreviousPa
     return share
 
 
-def _changes(old: gpd.GeoDataFrame, pairs: _Pairs, worse: NDArray[np.bool_], looked: NDArray[np.bool_]) -> list[str]:
+def _changes(
+    old: gpd.GeoDataFrame,
+    pairs: _Pairs,
+    worse: NDArray[np.bool_],
+    looked: NDArray[np.bool_],
+    again: NDArray[np.bool_],
+) -> list[str]:
     """The change of each row."""
     before, status, kind = _text(old, "change"), _column(old, "status"), _text(old, "class")
+    # Results of the same frames that were compared with nothing leave nothing to compare with.
+    first = bool(again.any()) and not (before != "").any()
     changes = []
     for now, was, grown in zip(pairs.now, pairs.was, worse, strict=True):
-        if now >= 0:
-            changes.append("new" if was < 0 else "worse" if grown else "same")
+        if was >= 0 and again[was]:
+            changes.append(before[was])
+        elif now >= 0:
+            changes.append("" if was < 0 and first else "new" if was < 0 else "worse" if grown else "same")
         elif status_of(status[was]) == "merged" or (looked[was] and not kind[was]):
             # A point of no class cannot be found again, so that not finding it says nothing.
             changes.append("")
@@ -358,11 +412,17 @@ def _changes(old: gpd.GeoDataFrame, pairs: _Pairs, worse: NDArray[np.bool_], loo
     return changes
 
 
-def _joined(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, pairs: _Pairs) -> gpd.GeoDataFrame:
+def _joined(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, pairs: _Pairs, again: NDArray[np.bool_]) -> gpd.GeoDataFrame:
     """Every row's columns: measured ones from the new survey where it saw the defect, people's ones from the old."""
     now, was = pd.DataFrame(new).reindex(pairs.now), pd.DataFrame(old).reindex(pairs.was)
     now, was = now.reset_index(drop=True), was.reset_index(drop=True)
     found, known = pairs.now >= 0, pairs.was >= 0
+    repeated = known & np.append(again, False)[pairs.was]
+
+    def counted(name: str) -> NDArray[np.int64]:
+        """Both surveys' together; of the same frames once."""
+        one, other = _count(now, name), _count(was, name)
+        return np.where(repeated, np.maximum(one, other), one + other)
 
     def latest(name: str) -> list[object]:
         values = np.where(found, _column(now, name), _column(was, name))
@@ -378,21 +438,21 @@ def _joined(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, pairs: _Pairs) -> gpd.
         "class_found": np.where(found & ~by_people, _text(now, "class"), was["class_found"]),
         **{name: _numbers(latest(name)) for name in _NUMBERS},
         "depth": "unknown",
-        "n_seen": _count(now, "n_seen") + _count(was, "n_seen"),
-        "n_looked": _count(now, "n_looked") + _count(was, "n_looked"),
-        "n_passes": np.maximum(_count(now, "n_passes") + _count(was, "n_passes"), 1),
+        "n_seen": counted("n_seen"),
+        "n_looked": counted("n_looked"),
+        "n_passes": np.maximum(counted("n_passes"), 1),
         "first_seen": np.fmin(*np.split(both["first_seen"], 2)),
         "last_seen": np.fmax(*np.split(both["last_seen"], 2)),
         "footprint": np.array(_column(now, "footprint"), object),
-        "status": [seen_again(s) if f and k else s for s, f, k in zip(status, found, known, strict=True)],
+        "status": [seen_again(s) if f else s for s, f in zip(status, found & known & ~repeated, strict=True)],
         "note": _text(was, "note"),
-        "n_surveys": found + np.where(known, np.maximum(_count(was, "n_surveys"), 1), 0),
+        "n_surveys": (found & ~repeated) + np.where(known, np.maximum(_count(was, "n_surveys"), 1), 0),
         "found_as": _text(now, "uuid"),
     }
     frame = pd.DataFrame(table)
     frame["class"] = np.where(by_people, _text(was, "class"), frame["class"])
     frame["class_ja"], frame["class_en"] = frame["class"].map(name_ja), frame["class"].map(name_en)
-    theirs = [c for c in old.columns if c not in {*frame.columns, *DEFECT_COLUMNS, *_DERIVED, *new.columns}]
+    theirs = _theirs(old, new)
     others = [c for c in new.columns if c not in {*frame.columns, "geometry"}]
     frame = pd.concat([frame, now[others], was[theirs]], axis=1)
     shapes = np.where(found, now["geometry"].to_numpy(object), was["geometry"].to_numpy(object))

@@ -288,8 +288,7 @@ def test_what_is_carried_over_lies_on_the_new_surveys_roads_or_on_none(tmp_path)
     assert np.isnan(far[["chainage_m", "offset_m"]].to_numpy(float)).all()
     assert near[["link", "road_name", "chainage_m", "offset_m"]].tolist() == ["track-1", "本町通り", 60.0, 2.0]
     assert seen[["link", "chainage_m"]].tolist() == ["track-1", 10.0]
-    boxes = gpd.GeoDataFrame({"class": [], "link": [], "located": []}, geometry=[], crs=CRS)
-    sections = rate_sections(roads, boxes, table, ground((0.0, 490.0, 100.0, 510.0)).assign(heading_deg=90.0))
+    sections = rate_sections(roads, table, ground((0.0, 490.0, 100.0, 510.0)).assign(heading_deg=90.0))
     assert sections["n_potholes"].tolist() == [1, 0, 0, 1, 0]
 
 
@@ -311,6 +310,51 @@ def test_a_duplicate_that_people_merged_is_not_seen_again(first):
     table = compare(defects({}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
     assert row_of(table, "04-0")[["change", "status"]].tolist() == ["", "merged"]
     assert row_of(table, "10-0")["change"] == "new"
+
+
+def test_a_duplicate_that_people_merged_stays_merged_when_it_is_found_twice_again(tmp_path):
+    twice = ({}, {"x": 4.0, "y": 0.0})
+    first = published(tmp_path / "road.gpkg", compare(defects(*twice), None, EVERYWHERE, SPRING))
+    edit(first, "UPDATE defects SET status = 'merged' WHERE uuid = '04-1'")
+    table = compare(defects(*twice, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
+    assert table[["uuid", "status", "change"]].to_numpy().tolist() == [
+        ["04-0", "detected", "same"],
+        ["04-1", "merged", "same"],
+    ]
+
+
+def frames(*names: str) -> gpd.GeoDataFrame:
+    """Everywhere, as these frames show it."""
+    return pd.concat([EVERYWHERE] * len(names), ignore_index=True).assign(frame=list(names))
+
+
+def test_results_of_the_same_frames_are_no_earlier_survey(first):
+    edit(first, "UPDATE defects SET status = 'done', note = '済' WHERE uuid = '04-1'")
+    old = read_previous(first)
+    again = defects({}, {}, {"x": 300.0}, day=SPRING)
+    table = compare(again, old, frames(*old["frame"]), SPRING)
+    assert row_of(table, "04-1")[["status", "note", "change", "n_surveys"]].tolist() == ["done", "済", "", 1]
+    assert row_of(table, "04-0")["n_seen"] == old["n_seen"].iloc[0]
+    # What is found elsewhere now is not new to the road, and what nobody worked on is not gone from it.
+    assert table["change"].tolist() == ["", "", ""]
+    assert table["uuid"].tolist()[:2] == ["04-0", "04-1"] and len(table) == 3
+    # What people worked on stays, found or not.
+    kept = compare(again.iloc[:1], old, frames(*old["frame"]), SPRING)
+    assert kept[["uuid", "change"]].to_numpy().tolist() == [["04-0", ""], ["04-1", ""]]
+
+
+def test_another_drive_of_the_same_day_is_another_survey(first):
+    old = read_previous(first)
+    table = compare(defects({}, {}, {}, day=SPRING), old, frames("elsewhere.jpg"), SPRING)
+    assert table["change"].tolist() == ["same"] * 3
+    assert table["n_surveys"].tolist() == [2, 2, 2]
+
+
+def test_chainage_is_that_of_the_place_on_its_link():
+    roads = one_road(0.0)
+    off = defects({"x": 30.0, "y": 1.0, "link": "track-1", "chainage_m": 27.0, "offset_m": 3.0})
+    table = on_roads(compare(off, None, EVERYWHERE, SPRING), roads)
+    assert table[["link", "chainage_m", "offset_m"]].to_numpy().tolist() == [["track-1", 30.0, -1.0]]
 
 
 def test_a_survey_compared_with_itself_keeps_every_uuid_once(first):
