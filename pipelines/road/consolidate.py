@@ -40,7 +40,7 @@ class ConsolidateParams(BaseModel):
             within a larger cracked area is below, and stays a defect of its own.
         merge_cracks: D00, D10, D20 and untyped cracks may be one defect.
         reach_m: defects farther from the vehicle are no longer looked for, m.
-        pass_gap_s: a longer gap between frames begins a new pass, s.
+        pass_gap_s: a longer gap between frames that are farther apart than `reach_m` begins a new pass, s.
         min_seen: defects seen in fewer frames are left out.
         photo_forward_m: distance at which a defect is best seen in a picture, m.
     """
@@ -103,7 +103,7 @@ def consolidate(
     sightings = sightings_of(observations, frames, grouping, watch)
     if not len(sightings):
         return Consolidated(empty_defects(observations.crs), pd.Series("", index=observations.index, dtype=object))
-    driven = _passes(observations, frames, knobs.pass_gap_s)
+    driven = _passes(observations, frames, knobs)
     passes = driven["passes"].reindex(sightings.frame_name).to_numpy(np.int64)
     label, run = _defects_of(sightings, passes, knobs)
     runs = runs_of(sightings, run, passes, knobs.view_correlation)
@@ -127,11 +127,12 @@ def empty_defects(crs: object) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(table, geometry=gpd.GeoSeries([], crs=crs), crs=crs)[DEFECT_COLUMNS]
 
 
-def _passes(observations: gpd.GeoDataFrame, frames: pd.DataFrame, gap_s: float) -> pd.DataFrame:
+def _passes(observations: gpd.GeoDataFrame, frames: pd.DataFrame, knobs: ConsolidateParams) -> pd.DataFrame:
     """`x_m`, `y_m` and `passes` (int64) of every frame that has a pose, by the frame's name."""
     valid = frames[frames["frame"].isin(observations["frame"]) | frames["valid"].to_numpy(bool)]
     ordered = valid.dropna(subset=["x_m", "y_m", "t_s"]).sort_values(["t_s", "frame"], kind="stable")
-    number = passes_of(ordered[["x_m", "y_m"]].to_numpy(np.float64), ordered["t_s"].to_numpy(np.float64), gap_s=gap_s)
+    xy, t_s = ordered[["x_m", "y_m"]].to_numpy(np.float64), ordered["t_s"].to_numpy(np.float64)
+    number = passes_of(xy, t_s, gap_s=knobs.pass_gap_s, apart_m=knobs.reach_m)
     table = ordered[["frame", "x_m", "y_m"]].assign(passes=number).set_index("frame")
     return table[~table.index.duplicated()]
 

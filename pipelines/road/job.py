@@ -133,7 +133,10 @@ def assess(ready: Ready, looked: Looked, job: Job, previous: gpd.GeoDataFrame | 
     seen = seen_ground(frames, scene.camera, params.coverage)
     watch = Watch(job.detector.card.thresholds.score, seen, params.evidence)
     defects, observations["defect"] = consolidate(observations, frames, params.consolidate, watch, zone=ready.zone)
-    compared = compare(defects, previous, seen, ready.date, params.previous)
+    # Farther off little is found: not finding it there does not say that it is gone.
+    near = params.coverage.model_copy(update={"far_m": min(params.coverage.far_m, params.evidence.look_m)})
+    looked_at = seen_ground(frames, scene.camera, near)
+    compared = compare(defects, previous, looked_at, ready.date, params.previous)
     compared = on_roads(compared, scene.roads, params.previous)
     observations["defect"] = called_now(observations["defect"], compared)
     judged = judge(compared, scene.roads.links, params.judge)
@@ -143,7 +146,7 @@ def assess(ready: Ready, looked: Looked, job: Job, previous: gpd.GeoDataFrame | 
         date=ready.date,
         crs=scene.trajectory.crs,
         defects=judged,
-        sections=rate_sections(scene.roads, observations, judged, seen, params.sections),
+        sections=rate_sections(scene.roads, judged, seen, params.sections),
         observations=observations,
         frames=frames,
         seen=seen,

@@ -4,8 +4,9 @@ MCI is the maintenance control index of Japan's Public Works Research Institute 
 alone, MCI = 10 − 2.23 · C^0.3 with C in % (舗装の維持修繕に関する技術指針). The diagnosis is that of the inspection
 guideline for pavements (舗装点検要領, 2016): II from 20 %, III from 40 %.
 
-A crack's area is its detection box laid on the road. The box holds the crack and sound road around it, so that the
-crack ratio is an upper bound, MCI a lower one, and a diagnosis never better than the road's state by that error.
+A crack's area is that of its defect's footprint: the box of its best view laid on the road, once, however often it was
+seen. The box holds the crack and sound road around it, which makes the ratio too high; cracks that were missed or are
+too doubtful to be listed make it too low.
 """
 
 from __future__ import annotations
@@ -56,7 +57,6 @@ class SectionParams(BaseModel):
 
 def rate_sections(
     roads: Roads,
-    observations: gpd.GeoDataFrame,
     defects: gpd.GeoDataFrame,
     seen: gpd.GeoDataFrame,
     params: SectionParams | None = None,
@@ -68,14 +68,13 @@ def rate_sections(
 
     Args:
         roads: the network.
-        observations: table `observations`, footprints as geometry.
-        defects: table `defects`; potholes that are gone, closed or not listed are not counted.
+        defects: table `defects` with `footprint`; those that are gone, closed or not listed do not count.
         seen: as from `coverage.seen_ground`.
         params: length, limits.
 
     Returns:
         `SECTION_COLUMNS`, in order of link and chainage. `area_seen_m2` is lane area; a crack ratio is the area of
-        the union of all crack boxes on the lanes seen by that area: an upper bound, as said above.
+        the union of all cracks' footprints on the lanes seen by that area.
     """
     knobs = params or SectionParams()
     table = _near(roads, seen, knobs)
@@ -85,7 +84,7 @@ def rate_sections(
     table["coverage_pct"] = 100.0 * np.minimum(table["area_seen_m2"] / np.maximum(shapely.area(lanes), 1e-9), 1.0)
     table["n_potholes"] = _potholes(roads, table, defects, knobs.length_m)
     rated = table["coverage_pct"].to_numpy() >= np.maximum(knobs.min_coverage_pct, 1e-9)
-    cracked = _cracked_area(table, ground, observations)
+    cracked = _cracked_area(table, ground, defects)
     ratio = np.where(rated, 100.0 * cracked / np.maximum(shapely.area(ground), 1e-9), np.nan)
     table["crack_ratio_pct"] = np.minimum(ratio, 100.0)
     table["mci"] = mci(table["crack_ratio_pct"].to_numpy())
@@ -133,14 +132,26 @@ def _ground_seen(table: gpd.GeoDataFrame, lanes: Shapes, seen: gpd.GeoDataFrame,
     return clipped_unions(lanes, section[along], seen.geometry.to_numpy()[frame[along]])
 
 
-def _cracked_area(table: gpd.GeoDataFrame, ground: Shapes, observations: gpd.GeoDataFrame) -> Array:
-    """(n,) m²: union of the crack boxes on each section's seen lanes; boxes snapped to another road do not count."""
-    placed = observations["located"].to_numpy(bool) & observations["class"].isin(CRACKS).to_numpy()
-    cracks = observations[placed]
-    section, box = shapely.STRtree(cracks.geometry.to_numpy()).query(ground, predicate="intersects")
-    same = table["link"].to_numpy(object)[section] == cracks["link"].to_numpy(object)[box]
-    shapes = shapely.make_valid(cracks.geometry.to_numpy()[box[same]])
-    return np.asarray(shapely.area(clipped_unions(ground, section[same], shapes)), np.float64)
+def _cracked_area(table: gpd.GeoDataFrame, ground: Shapes, defects: gpd.GeoDataFrame) -> Array:
+    """(n,) m²: union of the cracks' footprints on each section's seen lanes; those of another road do not count."""
+    cracks = defects[_there(defects) & defects["class"].isin(CRACKS).to_numpy()]
+    shapes = cracks["footprint"].to_numpy(object)
+    section, which = shapely.STRtree(shapes).query(ground, predicate="intersects")
+    same = table["link"].to_numpy(object)[section] == cracks["link"].to_numpy(object)[which]
+    valid = shapely.make_valid(shapes[which[same]])
+    return np.asarray(shapely.area(clipped_unions(ground, section[same], valid)), np.float64)
+
+
+def _there(defects: gpd.GeoDataFrame) -> NDArray[np.bool_]:
+    """(n,) bool: what is on the road now, as far as it is believed."""
+    there = pd.Series(True, index=defects.index)
+    if "change" in defects.columns:
+        there &= ~defects["change"].isin(["gone"])
+    if "status" in defects.columns:
+        there &= ~defects["status"].isin(CLOSED)
+    if "listed" in defects.columns:
+        there &= defects["listed"].astype(bool)
+    return there.to_numpy(bool)
 
 
 def clipped_unions(within: Shapes, owner: NDArray[np.int64], shapes: Shapes) -> Shapes:
@@ -155,14 +166,7 @@ def clipped_unions(within: Shapes, owner: NDArray[np.int64], shapes: Shapes) -> 
 
 def _potholes(roads: Roads, table: gpd.GeoDataFrame, defects: gpd.GeoDataFrame, length_m: float) -> pd.Series[int]:
     """Int64 (n,): potholes that are there now, by the section their chainage lies in."""
-    there = (defects["class"] == POTHOLE) & (defects["link"].fillna("") != "")
-    if "change" in defects.columns:
-        there &= ~defects["change"].isin(["gone"])
-    if "status" in defects.columns:
-        there &= ~defects["status"].isin(CLOSED)
-    if "listed" in defects.columns:
-        there &= defects["listed"].astype(bool)
-    holes = defects[there.to_numpy(bool)]
+    holes = defects[_there(defects) & ((defects["class"] == POTHOLE) & (defects["link"].fillna("") != "")).to_numpy()]
     names = roads.section_at(holes["link"].to_numpy(object), holes["chainage_m"].to_numpy(np.float64), length_m)
     counts = pd.Series(names, dtype=object).value_counts()
     found = table["section"].map(counts)

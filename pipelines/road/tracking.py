@@ -326,13 +326,26 @@ def invert(matrices: Array) -> Array:
     return inverse
 
 
-def passes_of(pose_m: Array, t_s: Array, *, gap_s: float, back_m: float = 100.0, cell_m: float = 15.0) -> Index:
+def passes_of(
+    pose_m: Array,
+    t_s: Array,
+    *,
+    gap_s: float,
+    apart_m: float,
+    parked_s: float = 3600.0,
+    back_m: float = 100.0,
+    cell_m: float = 15.0,
+) -> Index:
     """Cut a survey's frames into passes: a new one begins after a gap in time or on coming back to a place.
+
+    Who waits at a light and goes on from there is on the same pass.
 
     Args:
         pose_m: (n, 2) float64, map m, in order of time.
         t_s: (n,) float64, s.
-        gap_s: a longer gap between frames begins a new pass.
+        gap_s: a longer gap between frames begins a new pass, if they are farther apart than `apart_m`,
+        parked_s: or if it is longer than this.
+        apart_m: see `gap_s`.
         back_m: coming near a place that was left more than this way of driving ago is coming back.
         cell_m: how near that is.
 
@@ -342,7 +355,8 @@ def passes_of(pose_m: Array, t_s: Array, *, gap_s: float, back_m: float = 100.0,
     if not len(t_s):
         return np.empty(0, np.int64)
     driven = np.cumsum(np.hypot(*np.diff(pose_m, axis=0, prepend=pose_m[:1]).T))
-    cut = np.diff(t_s, prepend=t_s[0]) > gap_s
+    gap, moved = np.diff(t_s, prepend=t_s[0]), np.diff(driven, prepend=driven[0])
+    cut = ((gap > gap_s) & (moved > apart_m)) | (gap > parked_s)
     # One frame in two metres is enough to tell, and a vehicle that stands still costs nothing.
     sparse, of_frame = np.unique(np.floor(driven / 2), return_index=True, return_inverse=True)[1:]
     last = _last_visit(pose_m[sparse], driven[sparse], cell_m, back_m)[of_frame]

@@ -65,7 +65,7 @@ def results() -> Results:
         date=dt.date(2026, 11, 3),
         crs=PLANE,
         defects=defects,
-        sections=rate_sections(scene.roads, observations, defects, seen),
+        sections=rate_sections(scene.roads, defects, seen),
         observations=observations,
         frames=frames,
         seen=seen,

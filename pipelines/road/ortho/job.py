@@ -189,7 +189,7 @@ def _assessed(ready: _Ready, seen: Scanned, job: Job) -> Results:
     if roads is None:
         sections = rate_squares(observations, judged, ground, params.sections)
     else:
-        sections = rate_sections(roads, observations, judged, ground, params.sections)
+        sections = rate_sections(roads, judged, ground, params.sections)
     footprints = {str(key): shape for key, shape in zip(judged["uuid"], judged["footprint"], strict=True) if shape}
     return Results(
         survey=Path(sheet.name).stem,
