@@ -37,8 +37,10 @@ DEFECT_COLUMNS = [
     *("frame", "box_x1", "box_y1", "box_x2", "box_y2", "footprint", "geometry"),
 ]
 _BOX = ["x1", "y1", "x2", "y2"]
-# A box that ends this near to the picture's edge may be cut off by it.
-_EDGE_PX = 3.0
+_SIZES = ["length_m", "width_m"]
+_CUT = ["length_cut", "width_cut"]
+_EDGE_SD_PX = 2.0
+"""How well a box's edges are drawn, whatever agrees with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,20 +150,40 @@ def _sizes(seen: pd.DataFrame, defect: Index, n: int) -> tuple[Array, Array]:
     """Length, width, area (n, 3), weighted medians that trust near views, and the sd (n,) m of their mean.
 
     A pixel covers ground in proportion to the square of the distance along the road, so that a box's size has a
-    variance
-    that grows with its fourth power.
+    variance that grows with its fourth power. What the picture's edge cuts short says only how large a thing is at
+    least: it counts where nothing shows a thing whole, and then the largest does.
     """
     weight = np.maximum(seen["forward_m"].to_numpy(np.float64), 2.0) ** -4.0
-    values = seen[["length_m", "width_m", "area_m2"]].to_numpy(np.float64)
-    size = np.column_stack([weighted_median(values[:, k], weight, defect, n) for k in range(3)])
-    across = values[:, :2].mean(axis=1)
-    off = np.abs(across - size[:, :2].mean(axis=1)[defect])
-    spread = 1.4826 * weighted_median(off, weight, defect, n)
+    values, cut = seen[_SIZES].to_numpy(np.float64), seen[_CUT].to_numpy(bool)
+    sides = np.column_stack([_size(values[:, k], weight, cut[:, k], defect, n) for k in range(2)])
+    whole = np.where(cut.any(axis=1), 0.0, weight)
+    area = weighted_median(seen["area_m2"].to_numpy(np.float64), whole, defect, n)
+    area = np.where(np.isnan(area), sides.prod(axis=1), area)
+    # Where no box is whole their scatter is that of where the edge cuts.
+    counted = np.where(np.bincount(defect, whole, n)[defect] > 0, whole, weight)
+    off = np.abs(values.mean(axis=1) - sides.mean(axis=1)[defect])
+    spread = 1.4826 * weighted_median(off, counted, defect, n)
     # One sighting says nothing of its own scatter: a quarter of the size stands for it, shrinking as sightings agree.
-    count = np.bincount(defect, minlength=n)
-    guess = 0.25 * size[:, :2].mean(axis=1)
-    variance = (spread**2 * (count - 1) + guess**2) / count
-    return size, np.sqrt(variance)
+    count = np.bincount(defect, counted > 0, n)
+    guess = 0.25 * sides.mean(axis=1)
+    drawn = _EDGE_SD_PX * weighted_median(_metres_a_pixel(seen), counted, defect, n)
+    variance = (spread**2 * (count - 1) + guess**2) / count + drawn**2
+    return np.column_stack([sides, area]), np.sqrt(variance)
+
+
+def _size(values: Array, weight: Array, cut: NDArray[np.bool_], defect: Index, n: int) -> Array:
+    """(n,) m: the weighted median of what is whole, else the largest of what is cut."""
+    largest = np.full(n, np.nan)
+    np.fmax.at(largest, defect, values)
+    whole = weighted_median(values, np.where(cut, 0.0, weight), defect, n)
+    return np.where(np.isnan(whole), largest, whole)
+
+
+def _metres_a_pixel(seen: pd.DataFrame) -> Array:
+    """(sightings,) m: what a pixel of each box covers on the road, the mean of along and across it."""
+    box = seen[_BOX].to_numpy(np.float64)
+    sides_px = np.maximum(box[:, [3, 2]] - box[:, [1, 0]], 1.0)
+    return np.asarray((seen[_SIZES].to_numpy(np.float64) / sides_px).mean(axis=1), np.float64)
 
 
 def weighted_median(values: Array, weight: Array, group: Index, n: int) -> Array:
@@ -185,9 +207,7 @@ def weighted_median(values: Array, weight: Array, group: Index, n: int) -> Array
 
 def _best_views(seen: pd.DataFrame, defect: Index, forward_m: float) -> Index:
     """(n,) int64: the sighting to show: whole in the picture, near the best distance, sure."""
-    box = seen[_BOX].to_numpy(np.float64)
-    right, bottom = box[:, 2].max(), box[:, 3].max()
-    cut = (box[:, :2] < _EDGE_PX).any(axis=1) | (box[:, 2] > right - _EDGE_PX) | (box[:, 3] > bottom - _EDGE_PX)
+    cut = seen[_CUT].to_numpy(bool).any(axis=1)
     away = np.abs(np.log(np.maximum(seen["forward_m"].to_numpy(np.float64), 0.5) / forward_m))
     worth = seen["score"].to_numpy(np.float64) / (1 + away) * np.where(cut, 0.5, 1.0)
     order = np.lexsort((np.arange(len(seen)), -worth, defect))

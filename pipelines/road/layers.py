@@ -133,6 +133,8 @@ ALIASES: Mapping[str, tuple[str, str]] = {
     "width_m": ("幅上限 m", "Width at most, m"),
     "area_m2": ("面積 m²", "Area, m²"),
     "size_sd_m": ("大きさの標準偏差 m", "Size sd, m"),
+    "length_cut": ("長さが画像の端で切れる", "Length cut by the picture's edge"),
+    "width_cut": ("幅が画像の端で切れる", "Width cut by the picture's edge"),
     "depth": ("深さ", "Depth"),
     "score": ("検出スコア", "Detection score"),
     "confidence": ("確からしさ", "Confidence"),

@@ -26,8 +26,13 @@ Texts = NDArray[np.object_]
 OBSERVATION_COLUMNS = [
     *("frame", "t_s", "class", "score", "x1", "y1", "x2", "y2", "located", "why_not", "forward_m", "right_m"),
     *("x_m", "y_m", "cov_xx", "cov_xy", "cov_yy", "sd_m", "length_m", "width_m", "area_m2"),
+    *("length_cut", "width_cut"),
     *("link", "chainage_m", "offset_m", "heading_deg"),
 ]
+
+
+_EDGE_PX = 3.0
+"""A box that ends this near to the picture's edge may be cut off by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +47,16 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class _Footprints:
-    """Boxes on the ground: `middle` (n, 2) forward, right, m; sizes (n,) m; `corners` (n, 4, 2); `why_not` (n,)."""
+    """Boxes on the ground: `middle` (n, 2) forward, right, m; sizes (n,) m; `corners` (n, 4, 2); `why_not` (n,).
+
+    `length_cut` and `width_cut`, (n,) bool, tell sizes that the picture's edge or the range cuts short.
+    """
 
     middle: Array
     length_m: Array
     width_m: Array
+    length_cut: NDArray[np.bool_]
+    width_cut: NDArray[np.bool_]
     corners: Array
     why_not: Texts
 
@@ -115,6 +125,7 @@ def observe(boxes: pd.DataFrame, frames: pd.DataFrame, scene: Scene) -> gpd.GeoD
         "area_m2": ground.length_m * ground.width_m,
     }
     table = table.assign(**{name: np.where(usable, values, np.nan) for name, values in numbers.items()})
+    table = table.assign(length_cut=ground.length_cut & usable, width_cut=ground.width_cut & usable)
     table = table.assign(**_snapped(table, of_frame["link"].to_numpy(object), scene.roads))
     shapes = gpd.GeoSeries(_polygons(ground.corners, poses, usable), crs=scene.trajectory.crs)
     return gpd.GeoDataFrame(table[OBSERVATION_COLUMNS], geometry=shapes, crs=scene.trajectory.crs)
@@ -134,7 +145,8 @@ def _footprints(edges: Array, scene: Scene) -> _Footprints:
     camera, reach = scene.camera, scene.errors.max_range_m
     x1, y1, x2, y2 = edges.T
     bottom = camera.to_ground(np.column_stack([(x1 + x2) / 2, y2]))[:, 0]
-    top_px = np.maximum(y1, _row_at(camera, (x1 + x2) / 2, reach))
+    reach_px = _row_at(camera, (x1 + x2) / 2, reach)
+    top_px = np.maximum(y1, reach_px)
     corners_px = np.stack([[x1, y2], [x2, y2], [x2, top_px], [x1, top_px]]).transpose(2, 0, 1)
     corners = camera.to_ground(corners_px.reshape(-1, 2)).reshape(-1, 4, 2)
     near, far = corners[:, :2].mean(axis=1), corners[:, 2:].mean(axis=1)
@@ -147,7 +159,9 @@ def _footprints(edges: Array, scene: Scene) -> _Footprints:
         why_not[~(bottom <= reach)] = "beyond_range"
     why_not[~np.isfinite(bottom)] = "above_horizon"
     middle[why_not != ""] = np.nan
-    return _Footprints(middle, far[:, 0] - near[:, 0], across, corners, why_not)
+    length_cut = (y2 > camera.height_px - _EDGE_PX) | (y1 < reach_px)
+    width_cut = (x1 < _EDGE_PX) | (x2 > camera.width_px - _EDGE_PX)
+    return _Footprints(middle, far[:, 0] - near[:, 0], across, length_cut, width_cut, corners, why_not)
 
 
 def _row_at(camera: Camera, x_px: Array, forward_m: float) -> Array:

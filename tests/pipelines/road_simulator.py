@@ -219,6 +219,8 @@ def _placed(drive: Drive, table: pd.DataFrame, frames: pd.DataFrame) -> pd.DataF
         length_m=length,
         width_m=width,
         area_m2=length * width,
+        length_cut=False,
+        width_cut=False,
         link="A",
         chainage_m=pose["chainage_m"] + at.forward_m,
         offset_m=at.right_m,

@@ -125,7 +125,7 @@ def boxes(*places: tuple[str, float, float, str], spacing_px: float = 300.0) -> 
             **{"x1": k * spacing_px + 5, "x2": k * spacing_px + 105, "y1": 300.0, "y2": 350.0},
             **{"x_m": right, "y_m": forward, "forward_m": forward, "right_m": right, "heading_deg": 0.0},
             **{"cov_xx": 0.3, "cov_xy": 0.0, "cov_yy": 0.6, "sd_m": 0.7, "offset_m": right, "chainage_m": forward},
-            **{"length_m": 0.5, "width_m": 0.5, "area_m2": 0.25},
+            **{"length_m": 0.5, "width_m": 0.5, "area_m2": 0.25, "length_cut": False, "width_cut": False},
             "geometry": shapely.box(right - 0.25, forward - 0.25, right + 0.25, forward + 0.25),
         }
         for k, (name, right, forward, link) in enumerate(places)
@@ -188,6 +188,38 @@ def test_a_hole_and_a_crack_that_one_frame_shows_beside_one_another_stay_two():
     both = [("D40", 0.6, 20.0), ("D00", 0.6, 20.6)]
     defects = consolidate(*drive_past(both[:1], both, both[1:])).defects
     assert sorted(defects["class"]) == ["D00", "D40"]
+
+
+def test_what_the_picture_cuts_off_does_not_decide_how_large_a_thing_is():
+    observations, frames = drive_past(*[[("D20", 0.6, 20.0)]] * 3)
+    observations[["length_m", "width_m"]] = [[3.0, 2.0], [3.2, 2.1], [0.6, 2.0]]
+    observations["area_m2"] = observations["length_m"] * observations["width_m"]
+    naive = consolidate(observations, frames).defects.iloc[0]
+    observations["length_cut"] = [False, False, True]
+    whole = consolidate(observations, frames).defects.iloc[0]
+    # The last frame is by far the nearest.
+    assert (naive["length_m"], whole["length_m"], whole["width_m"]) == (0.6, 3.2, 2.0)
+    assert whole["area_m2"] == pytest.approx(3.2 * 2.1)
+    observations["length_cut"] = True
+    assert consolidate(observations, frames).defects.iloc[0]["length_m"] == 3.2
+
+
+def test_boxes_are_no_surer_of_a_size_than_their_edges():
+    observations, frames = drive_past(*[[("D40", 0.6, 20.0)]] * 5)
+    # All agree to the millimetre; a pixel is 0.5 m in 100 px across, in 50 px along.
+    assert consolidate(observations, frames).defects["size_sd_m"].iloc[0] >= 2 * (0.005 + 0.01) / 2
+
+
+def test_who_waits_at_a_light_is_on_the_same_pass():
+    observations, frames = drive_past(*[[("D40", 0.6, 20.0)]] * 4)
+    for wait, passes in ((90.0, 1), (7200.0, 2)):
+        later = {"f2": wait, "f3": wait}
+        o, f = (one.assign(t_s=one["t_s"] + one["frame"].map(later).fillna(0.0)) for one in (observations, frames))
+        assert consolidate(o, f).defects["n_passes"].tolist() == [passes]
+    away = frames.assign(y_m=frames["y_m"] + 60.0 * frames["frame"].isin(["f2", "f3"]))
+    t_s = away["t_s"] + 90.0 * away["frame"].isin(["f2", "f3"])
+    beyond = observations.assign(t_s=observations["frame"].map(dict(zip(away["frame"], t_s, strict=True))))
+    assert consolidate(beyond, away.assign(t_s=t_s)).defects["n_passes"].tolist() == [2]
 
 
 def test_frames_that_should_show_a_defect_and_do_not_take_confidence_from_it():

@@ -102,6 +102,23 @@ def test_frames_of_half_the_size_show_the_same_place():
     assert not fits(CAMERA, 640, 640)
 
 
+def test_what_the_edge_or_the_range_cuts_short_says_so():
+    width, height = CAMERA.width_px, CAMERA.height_px
+    whole = np.array(box_of(CAMERA, (8.0, 8.6), (-0.3, 0.3)))
+    far = np.array(box_of(CAMERA, (15.0, 60.0), (-0.3, 0.3)))
+    left, top, right, bottom = whole
+    cases = [
+        (whole, (False, False)),
+        ((left, top, right, height), (True, False)),
+        ((0.0, top, right, bottom), (False, True)),
+        ((left, top, width, height - 1), (True, True)),
+        (far, (True, False)),
+    ]
+    for box, cut in cases:
+        row = observed(scene(), seen(box))
+        assert (row.length_cut, row.width_cut) == cut
+
+
 def test_no_boxes_make_an_empty_table_with_every_column():
     where = scene()
     frames = frame_table(pd.DataFrame({"frame": ["f"], "n_boxes": [0]}), np.array([5.0]), where)

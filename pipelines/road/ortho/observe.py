@@ -110,6 +110,8 @@ def observe_boxes(boxes: Detections, sheet: Sheet, card: ModelCard) -> gpd.GeoDa
             "length_m": length,
             "width_m": width,
             "area_m2": shapely.area(shapes),
+            "length_cut": False,
+            "width_cut": False,
             "heading_deg": np.nan,
             **_links(sheet, xy, outside),
         }
