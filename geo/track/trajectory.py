@@ -5,6 +5,7 @@ from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from pyproj import CRS
 from shapely import LineString
 
@@ -15,6 +16,8 @@ from geo.track.poses import Array, Poses, heading_of
 STEP_S = 0.25
 MAX_STEPS_PER_GAP = 256
 STANDING_MPS = 0.5
+STANDING_S, STANDING_M, STANDING_SIGMAS = 30.0, 8.0, 4.0
+"""Who stays for this long within this reach, or so many standard deviations of the track, stands."""
 UNKNOWN_HEADING_SD_DEG = 180.0 / np.sqrt(3.0)
 
 
@@ -176,7 +179,7 @@ def _travel(states: States, max_sd_m: float) -> _Travel:
     gap = np.diff(np.flatnonzero(known)) > 1
     times, mean, cov = times[known], mean[known], cov[known]
     velocity = mean[:, 2:]
-    moving = np.hypot(velocity[:, 0], velocity[:, 1]) >= STANDING_MPS
+    moving = (np.hypot(velocity[:, 0], velocity[:, 1]) >= STANDING_MPS) & ~_staying(times, mean[:, :2], cov)
     last = np.maximum.accumulate(np.where(moving, np.arange(len(times)), -1))
     held = np.where(last >= 0, last, np.argmax(moving))
     sd = np.where(moving[held], heading_sd_deg(velocity, cov[:, 2:, 2:])[held], UNKNOWN_HEADING_SD_DEG)
@@ -185,6 +188,19 @@ def _travel(states: States, max_sd_m: float) -> _Travel:
     steps[~(moving[1:] | moving[:-1] | gap)] = 0.0
     distance = np.concatenate([[0.0], np.cumsum(steps)])
     return _Travel(times, mean[:, :2], heading_of(velocity)[held], sd, distance)
+
+
+def _staying(t_s: Array, xy_m: Array, cov: Array) -> npt.NDArray[np.bool_]:
+    """(n,) bool: where the vehicle stays in one place for half a minute, as far as the track can tell.
+
+    A standing receiver wanders, at more than a crawl where it states no speeds.
+    """
+    table = pd.DataFrame(xy_m, index=pd.to_timedelta(t_s - t_s[0], unit="s"))
+    window = table.rolling(pd.Timedelta(seconds=STANDING_S), center=True)
+    wander = np.hypot(*(window.max() - window.min()).to_numpy().T)
+    sd = np.sqrt(np.maximum(cov[:, 0, 0] + cov[:, 1, 1], 0.0) / 2)
+    inside = (t_s - t_s[0] >= STANDING_S / 2) & (t_s[-1] - t_s >= STANDING_S / 2)
+    return np.asarray(inside & (wander <= np.maximum(STANDING_M, STANDING_SIGMAS * sd)), np.bool_)
 
 
 def _turning_back(nodes: npt.NDArray[np.intp], xy_m: Array, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:

@@ -209,3 +209,21 @@ def test_one_fix_is_no_track_and_degrees_are_no_plane() -> None:
         smooth(fixes.where(slice(0, 1)), CRS)
     with pytest.raises(CrsError):
         smooth(fixes, plane_crs(LON, LAT).geodetic_crs)
+
+
+@pytest.mark.parametrize("dt_s", [1.0, 3.0])
+def test_ten_minutes_at_one_place_are_no_way_driven_though_the_receiver_states_no_speeds(dt_s):
+    t = np.arange(0.0, 660.0, dt_s)
+    s = 6.0 * np.minimum(t, 30.0) + 6.0 * np.maximum(t - 630.0, 0.0)
+    rng = np.random.default_rng(3)
+    error = wander(len(t), dt_s, 1.5, rng, tau_s=40.0) + rng.normal(0.0, 0.3, (len(t), 2))
+    fixes = Fixes.of(t, *to_lonlat(CRS, *(ORIGIN + np.column_stack([s, 0 * s]) + error).T))
+    drive = smooth(fixes, CRS)
+    assert drive.length_m == pytest.approx(s[-1], rel=0.06)
+
+
+def test_creeping_in_a_jam_is_driving():
+    t = np.arange(0.0, 300.0, 2.0)
+    s = 0.6 * t
+    fixes = Fixes.of(t, *to_lonlat(CRS, *(ORIGIN + np.column_stack([s, 0 * s])).T))
+    assert smooth(fixes, CRS).length_m == pytest.approx(s[-1], rel=0.05)
