@@ -32,6 +32,7 @@ from pipelines.forest.register import Register, read_register
 from pipelines.forest.results import Results
 from pipelines.forest.shapes import extent_of
 from pipelines.forest.stands import COLUMNS, count_error, stand_table
+from pipelines.forest.succession import CHANGE_COLUMNS
 from pipelines.forest.tree_types import NamedCrowns, looks_of, read_named, tell_types
 from pipelines.forest.words import LANGUAGES
 from pipelines.journal import Journal, sole_writer
@@ -139,7 +140,8 @@ def _opened(given: ForestInput, job: ForestJob, work: Path) -> _Ready:
     plan = plan_scan(ortho, job.detector.card, job.params.orthophoto)
     bounds = plane_bounds(plan.grid)
     heights = _heights(given, ortho.plane, bounds)
-    register = None if given.stands is None else read_register(given.stands, ortho.plane, frozenset(COLUMNS), bounds)
+    ours = frozenset((*COLUMNS, *CHANGE_COLUMNS))  # with or without a comparison: a register's names stay the same
+    register = None if given.stands is None else read_register(given.stands, ortho.plane, ours, bounds)
     previous = None if given.previous is None else read_previous(given.previous, ortho.plane, bounds)
     named = None if given.types is None else read_named(given.types, ortho.plane)
     theirs = [line for one in (register, previous, heights) if one is not None for line in one.lines]

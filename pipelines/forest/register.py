@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from pipelines.forest.compartments import stand_names
 __all__ = ["Register", "read_register"]
 
 _LISTED: Final = 5
+_RESERVED: Final = ("fid", "geom", "ogc_fid", "geometry", "stand")
 _STAND_MAP: Final = "stands"
 _JAPAN: Final = frozenset((*JAPAN_PLANE_ZONES, *JGD2000_PLANE_ZONES))
 _LANGUAGE_BYTE: Final = 29
@@ -34,7 +36,7 @@ class Register:
 
     Attributes:
         frame: its polygons in the survey's plane; `stand` names each as the register does, its own columns follow,
-            renamed `reg_…` where the stand map has one of that name.
+            renamed `reg_…` (`reg_…_2` where they have that, too) where the stand map has one of that name.
         id_column: the column that `stand` is of, or several, joined; "" where polygons are numbered in the register's
             order.
         lines: what to tell people, one sentence each.
@@ -92,7 +94,7 @@ def read_register(path: Path, plane: CRS, taken: frozenset[str], bounds: tuple[f
         lines.append(f"{id_column} repeats: {_listed(names[good][names[good].duplicated()].unique().tolist())}")
     frame = frame.set_geometry(shapes, crs=own)[good].to_crs(plane)
     lines.extend(_on_orthophoto(frame, bounds, path))
-    frame = frame.rename(columns={c: f"reg_{c}" for c in frame.columns if c != "geometry" and _clashes(c, taken)})
+    frame = frame.rename(columns=_free_names([c for c in frame.columns if c != "geometry"], taken))
     frame.insert(0, "stand", [str(name) for name in names[good]])
     return Register(frame.reset_index(drop=True), id_column, tuple(lines))
 
@@ -170,8 +172,23 @@ def _repaired(shape: shapely.Geometry | None) -> shapely.Geometry | None:
     return shapely.MultiPolygon(parts) if len(parts) != 1 else parts[0]
 
 
-def _clashes(column: object, taken: frozenset[str]) -> bool:
-    return str(column).lower() in taken | {"fid", "geom", "ogc_fid", "stand"}
+def _free_names(columns: list[str], taken: frozenset[str]) -> dict[str, str]:
+    """New names of columns that cannot keep theirs: `reg_kind`, and `reg_kind_2` where the register has that, too.
+
+    Columns of a GeoPackage that differ in case alone are one.
+    """
+    used, clashing = {*taken, *_RESERVED}, []
+    for column in columns:
+        if column.lower() in used:
+            clashing.append(column)
+        used.add(column.lower())
+    names = {}
+    for column in clashing:
+        wanted = f"reg_{column}"
+        numbered = (f"{wanted}_{number}" for number in count(2))
+        names[column] = next(name for name in chain([wanted], numbered) if name.lower() not in used)
+        used.add(names[column].lower())
+    return names
 
 
 def _listed(names: list[str]) -> str:

@@ -13,7 +13,7 @@ from foresting import JAPAN_NORTH_WEST, ExactDetector, plant, write_ortho
 from pyproj import CRS
 from stand_maps import write_heights
 
-from geo.geopackage import read_layer
+from geo.geopackage import Layer, read_layer
 from pipelines.errors import OutputError, SurveyError
 from pipelines.forest.ground import _SIDES_M
 from pipelines.forest.job import ForestInput, ForestJob, run_forest
@@ -23,6 +23,7 @@ from pipelines.forest.register import read_register
 from pipelines.forest.reports import write_reports
 from pipelines.forest.rows import rows_of
 from pipelines.forest.stands import COLUMNS
+from pipelines.forest.succession import CHANGE_COLUMNS
 from pipelines.orthophoto import OrthoParams
 
 EAST, NORTH = JAPAN_NORTH_WEST
@@ -70,6 +71,27 @@ def test_stands_that_were_flown_over_come_first(ortho, tmp_path):
     results, _ = run_forest(ForestInput(ortho, stands=register), job)
     assert [row.stand for row in rows_of(results)] == ["2", "1"]
     assert "1 of the register's 2 polygons lie on the orthophoto" in said
+
+
+def test_an_earlier_stand_map_is_a_register_whose_figures_are_not_taken_for_those_of_this_flight(ortho, tmp_path):
+    flown_then = {"stand": ["い-1"], "kind": ["open"], "lost": [7], "loss_ha": [0.5], "previous_stand": ["S9"]}
+    stand = shapely.box(EAST + 10, NORTH - 60, EAST + 60, NORTH - 10)
+    frame = gpd.GeoDataFrame(flown_then, geometry=[stand], crs=6677)
+    frame.to_file(tmp_path / "earlier.gpkg", layer="stands")
+    results, _ = run_forest(ForestInput(ortho, stands=tmp_path / "earlier.gpkg"), _job(tmp_path / "out"))
+    assert not set(CHANGE_COLUMNS) & set(results.stands.columns)
+    assert (results.stands["reg_lost"][0], results.stands["reg_loss_ha"][0]) == (7, 0.5)
+    assert results.stands["reg_previous_stand"][0] == "S9"
+
+
+def test_columns_keep_names_of_their_own_however_often_they_were_renamed(tmp_path):
+    columns = {"reg_kind": ["a"], "kind": ["b"], "Reg_Kind_2": ["c"], "面積": [1.0]}
+    frame = gpd.GeoDataFrame(columns, geometry=[shapely.box(EAST, NORTH - 20, EAST + 20, NORTH)], crs=6677)
+    frame.to_file(tmp_path / "register.gpkg")
+    read = _read(tmp_path / "register.gpkg").frame
+    kept = {name: read[name][0] for name in read if name.lower().startswith("reg")}
+    assert kept == {"reg_kind": "a", "reg_kind_3": "b", "Reg_Kind_2": "c"}
+    Layer("stands", read)  # no two columns clash
 
 
 def test_a_register_of_another_place_is_refused(ortho, tmp_path):
