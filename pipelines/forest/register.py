@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import shapely
+from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
 
@@ -21,6 +22,7 @@ from pipelines.forest.compartments import stand_names
 
 __all__ = ["Register", "read_register"]
 
+Flags = NDArray[np.bool_]
 _LISTED: Final = 5
 _RESERVED: Final = ("fid", "geom", "ogc_fid", "geometry", "stand")
 _STAND_MAP: Final = "stands"
@@ -86,13 +88,18 @@ def read_register(path: Path, plane: CRS, taken: frozenset[str], bounds: tuple[f
     named, id_column = stand_names(frame)
     names = pd.Series(named, frame.index)
     shapes = np.array([_repaired(shape) for shape in shapely.force_2d(frame.geometry.to_numpy())], object)
-    good = pd.Series([shape is not None and not shape.is_empty for shape in shapes], frame.index)
-    lines.extend(_faults(frame.geometry, named, good.to_list()))
+    there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    placed = gpd.GeoSeries(shapes, frame.index, crs=own).to_crs(plane)
+    good = pd.Series(there & np.isfinite(shapely.bounds(placed.to_numpy())).all(axis=1), frame.index)
+    lines.extend(_faults(frame.geometry, named, there, good.to_numpy()))
     if not good.any():
-        raise SurveyError("the register holds no polygons", where=path)
+        what = (
+            f"no polygon of it lies where {plane.name} is defined" if there.any() else "the register holds no polygons"
+        )
+        raise SurveyError(what, where=path)
     if id_column and names[good].duplicated().any():
         lines.append(f"{id_column} repeats: {_listed(names[good][names[good].duplicated()].unique().tolist())}")
-    frame = frame.set_geometry(shapes, crs=own)[good].to_crs(plane)
+    frame = frame.set_geometry(placed)[good]
     lines.extend(_on_orthophoto(frame, bounds, path))
     frame = frame.rename(columns=_free_names([c for c in frame.columns if c != "geometry"], taken))
     frame.insert(0, "stand", [str(name) for name in names[good]])
@@ -134,17 +141,18 @@ def _unstated_encoding(path: Path, plane: CRS) -> str | None:
     return next(likely, None) if foreign else None
 
 
-def _faults(shapes: gpd.GeoSeries, names: list[str], good: list[bool]) -> Iterator[str]:
-    invalid = (shapes.notna() & ~shapes.is_valid).to_list()
-    broken = [bad and kept for bad, kept in zip(invalid, good, strict=True)]
-    crossing = [name for name, bad in zip(names, broken, strict=True) if bad]
-    if crossing:
-        first = shapely.is_valid_reason(shapes[broken.index(True)])
-        n, listed = len(crossing), _listed(crossing)
-        yield f"{n} polygons of the register are invalid and measured as repaired: {listed} ({first})"
-    absent = [name for name, kept in zip(names, good, strict=True) if not kept]
-    if absent:
-        yield f"{len(absent)} rows of the register have no polygon and are left out: {_listed(absent)}"
+def _faults(shapes: gpd.GeoSeries, names: list[str], there: Flags, good: Flags) -> Iterator[str]:
+    """What is wrong with rows: bool (n,), `there` those with a polygon, `good` those of them with a place."""
+    broken = np.flatnonzero((shapes.notna() & ~shapes.is_valid).to_numpy(bool) & good)
+    kinds = (
+        (broken, "polygons of the register are invalid and measured as repaired"),
+        (np.flatnonzero(~there), "rows of the register have no polygon and are left out"),
+        (np.flatnonzero(there & ~good), "polygons of the register have impossible coordinates and are left out"),
+    )
+    for rows, what in kinds:
+        if len(rows):
+            reason = f" ({shapely.is_valid_reason(shapes.iloc[rows[0]])})" if rows is broken else ""
+            yield f"{len(rows)} {what}: {_listed([names[row] for row in rows])}{reason}"
 
 
 def _on_orthophoto(frame: gpd.GeoDataFrame, bounds: tuple[float, float, float, float], path: Path) -> Iterator[str]:

@@ -133,6 +133,19 @@ def test_a_sliver_that_collapses_when_it_is_repaired_is_left_out_and_named(tmp_p
     assert "1 rows of the register have no polygon and are left out: 1" in register.lines
 
 
+def test_a_polygon_with_an_impossible_coordinate_is_left_out_and_named(tmp_path):
+    good = gpd.GeoSeries([shapely.box(EAST, NORTH - 20, EAST + 20, NORTH)], crs=6677).to_crs(6668)
+    beyond_the_pole = shapely.box(139.0, 95.0, 139.1, 96.0)
+    frame = gpd.GeoDataFrame({"小班": ["い", "ろ"]}, geometry=[good[0], beyond_the_pole], crs=6668)
+    frame.to_file(tmp_path / "register.gpkg")
+    register = _read(tmp_path / "register.gpkg")
+    assert list(register.frame["stand"]) == ["い"]
+    assert "1 polygons of the register have impossible coordinates and are left out: ろ" in register.lines
+    frame.iloc[1:].to_file(tmp_path / "nowhere.gpkg")
+    with pytest.raises(SurveyError, match="no polygon of it lies where JGD2011"):
+        _read(tmp_path / "nowhere.gpkg")
+
+
 def test_surface_and_terrain_give_the_heights_that_lie_between_them(ortho, forest, tmp_path):
     chm = write_heights(tmp_path / "chm.tif", forest)
     with rasterio.open(chm) as source:
