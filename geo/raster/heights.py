@@ -26,6 +26,9 @@ __all__ = ["HeightModel", "Heights", "open_heights"]
 
 _HIGHEST_M = 130.0
 """No tree is higher; a surface model above sea level usually is, and so are centimetres."""
+_GROUND_M = 2.0
+_LEAST_SHARE = 0.01
+"""Less of a model is noise above bare land: it may be as high as it likes."""
 _SAMPLES, _SAMPLE_PX = 8, 64
 _LOWEST_PCT = 2.0
 _SAME_DATUM_M = 8.0
@@ -74,7 +77,7 @@ def open_heights(
 
     Raises:
         CrsError: no CRS.
-        RasterError: several bands, cut off, no overlap with `bounds`, or mostly heights that no tree has.
+        RasterError: several bands, cut off, no overlap with `bounds`, or what stands is mostly higher than any tree.
     """
     pixel_m, extent = _measured(Path(path), plane, bounds)
     if terrain is not None:
@@ -82,8 +85,10 @@ def open_heights(
     model = HeightModel(Path(path), plane, pixel_m, extent, terrain if terrain is None else Path(terrain))
     with reading(model) as reader:
         sample = _without_filler(reader.sampled(bounds))
-    if len(sample) and (sample > _HIGHEST_M).mean() > 0.5:
-        what = f"most of its values are above {_HIGHEST_M:g} (half of them above {np.median(sample):,.0f})"
+    standing = sample[sample > _GROUND_M]  # open forest is mostly ground, which is low in any unit
+    if len(standing) > _LEAST_SHARE * len(sample) and (standing > _HIGHEST_M).mean() > 0.5:
+        what = f"most of what is above {_GROUND_M:g} is above {_HIGHEST_M:g}, too (half of it above "
+        what += f"{np.median(standing):,.0f})"
         what = what if terrain is None else f"most of the surface lies more than {_HIGHEST_M:g} m above the terrain"
         remedy = "Heights are metres above ground; of a surface above sea level give --dsm and --dtm"
         remedy = remedy if terrain is None else "Both must be in metres above the same datum, ellipsoid or geoid"

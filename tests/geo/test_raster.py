@@ -207,8 +207,15 @@ def test_heights_in_other_units_or_above_the_sea_are_refused_and_scales_applied(
     plane = CRS(6677)
     centimetres = np.linspace(1000, 2000, 32 * 48).reshape(32, 48).astype(np.int16)
     path = _heights(tmp_path / "cm.tif", values=centimetres)
-    with pytest.raises(RasterError, match=r"most of its values are above 130 \(half of them above 1,\d{3}\).*--dsm"):
+    said = r"most of what is above 2 is above 130, too \(half of it above 1,\d{3}\).*--dsm"
+    with pytest.raises(RasterError, match=said):
         open_heights(path, plane, bounds)
+    open_forest = np.where(np.arange(32 * 48).reshape(32, 48) % 3, 0, centimetres)
+    with pytest.raises(RasterError, match=said):
+        open_heights(_heights(tmp_path / "open.tif", values=open_forest), plane, bounds)
+    bare = np.zeros((32, 48), np.float32)
+    bare[0, :4] = (180, 240, 310, 150)  # birds
+    open_heights(_heights(tmp_path / "bare.tif", values=bare), plane, bounds)
     with rasterio.open(path, "r+") as target:
         target.scales = (0.01,)
     with reading(open_heights(path, plane, bounds)) as reader:
