@@ -142,7 +142,7 @@ def flown(crowns: gpd.GeoDataFrame, wide_m: float, high_m: float, **stated: obje
     mesh = mesh20m(ground, crowns, MeshParams())
     area = shapely.box(WEST, NORTH - high_m, WEST + wide_m, NORTH)
     stands = gpd.GeoDataFrame({"stand": ["S1"], "origin": "delineated"}, geometry=[area], crs=crowns.crs)
-    return Flown(ground, crowns, mesh, **{"stands": stands, "gsd_m": 0.1, "model_sha256": "", "date": "", **stated})
+    return Flown(ground, crowns, mesh, **{"stands": stands, "gsd_m": 0.1, "model_sha256": "", **stated})
 
 
 def flown_twice(trees: Wood, gone: NDArray[np.bool_], before: Flight, after: Flight) -> Change:

@@ -37,7 +37,6 @@ class Flown:
     stands: gpd.GeoDataFrame
     gsd_m: float
     model_sha256: str
-    date: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ def compare(previous: Previous, flown: Flown, params: ForestParams) -> Change:
     """Compare a new map with an earlier one of the same ground.
 
     Raises:
-        SurveyError: both show the same flight, share no ground, or the earlier one is the later one.
+        SurveyError: both show the same flight, or share no ground.
     """
     _refuse_same(previous, flown)
     knobs = params.change
@@ -148,9 +147,6 @@ def compare(previous: Previous, flown: Flown, params: ForestParams) -> Change:
 
 
 def _refuse_same(previous: Previous, flown: Flown) -> None:
-    if previous.date is not None and flown.date and previous.date.isoformat() > flown.date:
-        what = f"the earlier map is of {previous.date}, after this flight of {flown.date}"
-        raise SurveyError(what, where=previous.path, remedy="Compare the newer flight with the older one")
     if "uuid" not in previous.crowns or not len(flown.crowns):
         return
     # A crown's uuid is its place to the decimetre and its size: no two flights share many.

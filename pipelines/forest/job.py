@@ -100,9 +100,10 @@ class ForestJob:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """Everything opened: the orthophoto, how it is cut, and what goes with it."""
+    """Everything opened: the orthophoto, the day of its flight ("" if unknown), how it is cut, what goes with it."""
 
     ortho: Ortho
+    date: str
     plan: Scan
     heights: HeightModel | None
     register: Register | None
@@ -124,7 +125,7 @@ def run_forest(given: ForestInput, job: ForestJob) -> tuple[Results, Published]:
         key = ortho_key(given.ortho, ready.plan, job.detector)
         journal = Journal(work / "tiles", key)
         seen = scan(ready.plan, job.detector, journal, workers=job.workers, progress=job.looking)
-        results = _assessed(given, ready, seen, job)
+        results = _assessed(ready, seen, job)
         _refuse_lost_work(given, job.out_dir, work)  # hours may have gone by
 
         def admitted(product: Path, staged: Path) -> None:
@@ -142,7 +143,8 @@ def _opened(given: ForestInput, job: ForestJob, work: Path) -> _Ready:
     heights = _heights(given, ortho.plane, bounds)
     ours = frozenset((*COLUMNS, *CHANGE_COLUMNS))  # with or without a comparison: a register's names stay the same
     register = None if given.stands is None else read_register(given.stands, ortho.plane, ours, bounds)
-    previous = None if given.previous is None else read_previous(given.previous, ortho.plane, bounds)
+    date = given.date or ortho.date
+    previous = None if given.previous is None else read_previous(given.previous, ortho.plane, bounds, date)
     named = None if given.types is None else read_named(given.types, ortho.plane)
     theirs = [line for one in (register, previous, heights) if one is not None for line in one.lines]
     for line in (*ortho.lines, *scan_lines(plan), *theirs):
@@ -151,7 +153,8 @@ def _opened(given: ForestInput, job: ForestJob, work: Path) -> _Ready:
         tops = fine_enough(heights, job.params.canopy)
         job.tell(f"heights of {heights.pixel_m:.3g} m a pixel" + ("" if tops else ": too coarse to find tree tops in"))
     tiled = tiled_copy(ortho, work / "cache", job.tell)
-    return _Ready(tiled, plan_scan(tiled, job.detector.card, job.params.orthophoto), heights, register, previous, named)
+    plan = plan_scan(tiled, job.detector.card, job.params.orthophoto)
+    return _Ready(tiled, date, plan, heights, register, previous, named)
 
 
 def _heights(given: ForestInput, plane: CRS, bounds: tuple[float, float, float, float]) -> HeightModel | None:
@@ -165,7 +168,7 @@ def _heights(given: ForestInput, plane: CRS, bounds: tuple[float, float, float, 
     return None if path is None else open_heights(path, plane, bounds, given.dtm)
 
 
-def _assessed(given: ForestInput, ready: _Ready, seen: Scanned, job: ForestJob) -> Results:
+def _assessed(ready: _Ready, seen: Scanned, job: ForestJob) -> Results:
     params, card, grid = job.params, job.detector.card, ready.plan.grid
     crowns = crown_frame(seen.boxes, grid, card)
     if ready.heights is not None:
@@ -183,10 +186,9 @@ def _assessed(given: ForestInput, ready: _Ready, seen: Scanned, job: ForestJob) 
     else:
         stands = ready.register.frame.assign(origin="register")
     labels, _ = gap_cells(ground, params.gaps)
-    date = given.date or ready.ortho.date
     results = Results(
         survey=ready.ortho.name,
-        date=date,
+        date=ready.date,
         card=card,
         gsd_m=ready.ortho.gsd_m,
         crowns=crowns,
@@ -213,7 +215,6 @@ def _with_change(results: Results, previous: Previous, params: ForestParams) -> 
         stands=results.stands,
         gsd_m=results.gsd_m,
         model_sha256=results.card.sha256,
-        date=results.date,
     )
     change = compare(previous, flown, params)
     return replace(results, mesh=change.mesh, stands=change.stands, change=change)

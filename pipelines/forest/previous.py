@@ -54,16 +54,18 @@ class Previous:
         return f"{self.survey} of {self.date}" if self.date else self.survey
 
 
-def read_previous(path: Path, plane: CRS, bounds: tuple[float, float, float, float]) -> Previous:
+def read_previous(path: Path, plane: CRS, bounds: tuple[float, float, float, float], date: str) -> Previous:
     """Read the `forest.gpkg` of an earlier run.
 
     Args:
         path: the GeoPackage.
         plane: of the new survey; the map is brought into it.
         bounds: of the new survey, m: west, south, east, north.
+        date: of the new survey, YYYY-MM-DD; "" where nobody says it.
 
     Raises:
-        SurveyError: no such file, no forest map, one of a newer version, one without crowns, or of other ground.
+        SurveyError: no such file, no forest map, one of a newer version, one without crowns, of other ground, or of a
+            later day.
     """
     extent, crowns, stands = (_layer(path, name) for name in ("survey_extent", "crowns", "stands"))
     missing = {"crown_diameter_m", "counted"} - set(crowns.columns)
@@ -76,6 +78,10 @@ def read_previous(path: Path, plane: CRS, bounds: tuple[float, float, float, flo
         raise SurveyError(
             f"the earlier map is of version {version}, newer than {MAP_VERSION}", where=path, remedy=remedy
         )
+    day = _day(_first(extent, "survey_date", None))
+    if day is not None and date and day.isoformat() > date:
+        what = f"the earlier map is of {day}, after this flight of {date}"
+        raise SurveyError(what, where=path, remedy="Compare the newer flight with the older one")
     lines = () if crowns.crs.equals(plane, ignore_axis_order=True) else (
         f"the earlier map is in {crowns.crs.name}: it is reprojected",
     )  # fmt: skip
@@ -89,7 +95,7 @@ def read_previous(path: Path, plane: CRS, bounds: tuple[float, float, float, flo
     return Previous(
         path=path,
         survey=str(_first(extent, "survey", path.stem)),
-        date=_day(_first(extent, "survey_date", None)),
+        date=day,
         gsd_m=float(_first(extent, "gsd_m", np.nan)),
         model_sha256=str(_first(extent, "model_sha256", "")),
         extent=ground,

@@ -202,8 +202,10 @@ def _later(first):
 )
 def test_a_map_that_cannot_be_compared_with_is_refused_in_one_line(edit, said, first, after, tmp_path):
     earlier = _edited(first, tmp_path, **edit(first))
+    job = _job(tmp_path / "out")
     with pytest.raises(SurveyError) as refused:
-        run_forest(ForestInput(after, previous=earlier, date="2026-05-01"), _job(tmp_path / "out"))
+        run_forest(ForestInput(after, previous=earlier, date="2026-05-01"), job)
+    assert not job.detector.looked_at
     assert said in str(refused.value)
     assert str(earlier) in str(refused.value)
     assert "\n" not in str(refused.value)
