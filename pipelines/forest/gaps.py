@@ -10,7 +10,7 @@ from pipelines.forest.ground import Ground
 from pipelines.forest.params import GapParams
 from pipelines.forest.shapes import areas_of
 
-__all__ = ["gap_cells", "gaps"]
+__all__ = ["gap_ground", "gaps"]
 
 _ROWS = 256
 
@@ -24,7 +24,7 @@ def gaps(ground: Ground, params: GapParams) -> gpd.GeoDataFrame:
     Returns:
         `gap` (number), `kind` (gap, or open for open land), `area_m2`, `at_edge` (goes on outside the survey), polygon.
     """
-    labels, area = gap_cells(ground, params)
+    labels, area = _openings(ground, params)
     outlines = areas_of(labels, ground.transform)
     border = _beside_unseen(ground)
     touching = set(np.unique(labels[border]).tolist())
@@ -44,7 +44,13 @@ def gaps(ground: Ground, params: GapParams) -> gpd.GeoDataFrame:
     return frame.astype({"kind": object, "area_m2": np.float64, "at_edge": bool})
 
 
-def gap_cells(ground: Ground, params: GapParams) -> tuple[np.ndarray, np.ndarray]:
+def gap_ground(ground: Ground, params: GapParams) -> np.ndarray:
+    """Cells in an opening of kind `gap`: bool (rows, columns), open land left out."""
+    labels, area = _openings(ground, params)
+    return np.asarray(((area > 0) & (area <= params.widest_m2))[labels], bool)
+
+
+def _openings(ground: Ground, params: GapParams) -> tuple[np.ndarray, np.ndarray]:
     """Number of the opening that each cell is in, int32 (rows, columns), 0 for none; and m² by number, float64."""
     open_ground = ground.seen & ~ground.cover
     radius = params.narrowest_m / 2 / ground.cell_m

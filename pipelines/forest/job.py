@@ -21,7 +21,7 @@ from pipelines.executor import READERS
 from pipelines.forest.change import Flown, compare
 from pipelines.forest.crowns import crown_frame
 from pipelines.forest.delineate import delineate
-from pipelines.forest.gaps import gap_cells, gaps
+from pipelines.forest.gaps import gap_ground, gaps
 from pipelines.forest.ground import Ground, ground_of, plane_bounds
 from pipelines.forest.heights import fine_enough, with_heights
 from pipelines.forest.mesh import mesh20m
@@ -185,7 +185,6 @@ def _assessed(ready: _Ready, seen: Scanned, job: ForestJob) -> Results:
         stands = delineate(ground, crowns, params.stands).assign(origin="delineated")
     else:
         stands = ready.register.frame.assign(origin="register")
-    labels, _ = gap_cells(ground, params.gaps)
     results = Results(
         survey=ready.ortho.name,
         date=ready.date,
@@ -193,7 +192,7 @@ def _assessed(ready: _Ready, seen: Scanned, job: ForestJob) -> Results:
         gsd_m=ready.ortho.gsd_m,
         crowns=crowns,
         mesh=mesh20m(ground, crowns, params.mesh),
-        stands=stand_table(stands, ground, crowns, labels, error),
+        stands=stand_table(stands, ground, crowns, gap_ground(ground, params.gaps), error),
         gaps=gaps(ground, params.gaps),
         extent=_extent(ready, ground, crowns, job),
         rejected=_rejected(seen, ready),

@@ -77,7 +77,7 @@ def stand_table(
     stands: gpd.GeoDataFrame,
     ground: Ground,
     crowns: gpd.GeoDataFrame,
-    gap_labels: np.ndarray,
+    in_gap: np.ndarray,
     error: CountError,
 ) -> gpd.GeoDataFrame:
     """The stands with their figures; nulls where nothing of a stand was photographed.
@@ -86,7 +86,7 @@ def stand_table(
         stands: `stand`, perhaps the register's own columns, polygons; they may overlap.
         ground: what was photographed and covered.
         crowns: with `counted`, and `height_m` and `type` where they are known.
-        gap_labels: int32 (rows, columns) of `ground`, above 0 in an opening.
+        in_gap: bool (rows, columns) of `ground`, from `gap_ground`.
         error: of counts.
 
     Returns:
@@ -99,10 +99,10 @@ def stand_table(
     order = np.argsort(which, kind="stable")
     members = np.split(top[order], np.searchsorted(which[order], np.arange(1, len(shapes))))[: len(shapes)]
     rows = [
-        {**_areas(shape, ground, gap_labels), **_sizes(counted.iloc[np.sort(inside)])}
+        {**_areas(shape, ground, in_gap), **_sizes(counted.iloc[np.sort(inside)])}
         for shape, inside in zip(shapes, members, strict=True)
     ]
-    nothing = {**dict.fromkeys(("area", "seen", "covered", "open"), 0.0), **_sizes(counted.iloc[:0])}
+    nothing = {**dict.fromkeys(("area", "seen", "covered", "gaps"), 0.0), **_sizes(counted.iloc[:0])}
     # Without stands the table has its columns all the same.
     table = pd.DataFrame([_figures(row, error) for row in rows or [nothing]]).iloc[: len(rows)]
     table = table.astype({"n_crowns": pd.Int32Dtype()})
@@ -111,17 +111,17 @@ def stand_table(
     return gpd.GeoDataFrame(joined, geometry=shapes, crs=stands.crs)
 
 
-def _areas(shape: shapely.Geometry, ground: Ground, gap_labels: np.ndarray) -> dict[str, float]:
-    """Areas of a polygon, m²: its own, photographed, covered, open."""
+def _areas(shape: shapely.Geometry, ground: Ground, in_gap: np.ndarray) -> dict[str, float]:
+    """Areas of a polygon, m²: its own, photographed, covered, in gaps."""
     part, corner = ground.around(shape)
-    areas = {"area": float(shape.area), "seen": 0.0, "covered": 0.0, "open": 0.0}
+    areas = {"area": float(shape.area), "seen": 0.0, "covered": 0.0, "gaps": 0.0}
     size = ground.seen[part].shape
     if 0 in size:
         return areas
     inside = (rasterize([shape], size, transform=corner, dtype=np.uint8) > 0) & ground.seen[part]
-    sums = [inside, inside & ground.cover[part], inside & (gap_labels[part] > 0)]
-    seen, covered, opened = (float(one.sum()) * ground.cell_m2 for one in sums)
-    return {**areas, "seen": seen, "covered": covered, "open": opened}
+    sums = [inside, inside & ground.cover[part], inside & in_gap[part]]
+    seen, covered, in_gaps = (float(one.sum()) * ground.cell_m2 for one in sums)
+    return {**areas, "seen": seen, "covered": covered, "gaps": in_gaps}
 
 
 def _sizes(crowns: gpd.GeoDataFrame) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def _type_shares(crowns: gpd.GeoDataFrame) -> dict[str, float]:
 
 def _figures(row: dict[str, Any], error: CountError) -> dict[str, Any]:
     area, seen, n = row.pop("area"), row.pop("seen"), row["n_crowns"]
-    covered, opened = row.pop("covered"), row.pop("open")
+    covered, in_gaps = row.pop("covered"), row.pop("gaps")
     figures = {"area_ha": area / 1e4, "seen_pct": min(100.0, 100 * seen / area) if area else 0.0, **row}
     names = ("stem_density_ha", "stem_density_low_ha", "stem_density_high_ha", "crown_cover_pct", "gap_pct")
     sizes = dict.fromkeys(("crown_diameter_m", "crown_diameter_qm_m"), np.nan)
@@ -159,7 +159,7 @@ def _figures(row: dict[str, Any], error: CountError) -> dict[str, Any]:
         return {"kind": None, **sizes, **figures, "n_crowns": pd.NA, **dict.fromkeys(names, np.nan)}
     low, high = interval(n, error.sd)
     ha, cover = seen / 1e4, 100 * covered / seen
-    values = (n / ha, low / ha, high / ha, cover, 100 * opened / seen)
+    values = (n / ha, low / ha, high / ha, cover, 100 * in_gaps / seen)
     kind = "forest" if cover >= _FOREST_PCT else "open"
     return {"kind": kind, **sizes, **figures, **dict(zip(names, values, strict=True))}
 

@@ -24,7 +24,7 @@ from pipelines.cli.main import main
 from pipelines.errors import OutputError
 from pipelines.forest.crowns import crown_frame
 from pipelines.forest.delineate import delineate
-from pipelines.forest.gaps import gaps
+from pipelines.forest.gaps import gap_ground, gaps
 from pipelines.forest.ground import Ground
 from pipelines.forest.heights import with_heights
 from pipelines.forest.job import ForestInput, ForestJob, run_forest
@@ -231,6 +231,19 @@ def test_an_opening_is_found_with_its_area_and_slivers_between_crowns_are_not():
     assert not found["at_edge"][0]
 
 
+def test_a_stands_share_of_gaps_is_that_of_the_layer_and_open_land_is_none_of_it():
+    seen = np.ones((240, 240), bool)
+    cover = np.ones_like(seen)
+    cover[40:60, 100:130] = False  # 10 × 15 m
+    cover[100:200, 100:200] = False  # 50 × 50 m
+    ground, params = _ground(seen, cover), GapParams()
+    found = gaps(ground, params)
+    assert list(found["kind"]) == ["open", "gap"]
+    whole = gpd.GeoDataFrame({"stand": ["S1"]}, geometry=[shapely.box(EAST, NORTH - 120, EAST + 120, NORTH)], crs=PLANE)
+    table = stand_table(whole, ground, _crowns(np.empty((0, 2))), gap_ground(ground, params), CountError(0.1, "stated"))
+    assert table["gap_pct"][0] == pytest.approx(100 * found["area_m2"][1] / 120**2)
+
+
 def test_stands_of_other_density_are_told_apart_and_fit_together():
     rng = np.random.default_rng(0)
     dense, sparse = rng.uniform([0, 0], [120, 200], (1400, 2)), rng.uniform([120, 0], [240, 200], (350, 2))
@@ -245,7 +258,7 @@ def test_stands_of_other_density_are_told_apart_and_fit_together():
     assert stands.area.sum() == pytest.approx(200 * 235, rel=1e-6)
     border = shapely.intersection(*stands.geometry.boundary)
     assert abs(border.centroid.x - (EAST + 120)) < 6
-    table = stand_table(stands, ground, crowns, np.zeros(seen.shape, np.int32), CountError(0.1, "stated"))
+    table = stand_table(stands, ground, crowns, np.zeros(seen.shape, bool), CountError(0.1, "stated"))
     assert sorted(np.rint(table["stem_density_ha"] / 100)) == [1, 6]
 
 
