@@ -25,11 +25,11 @@ def delineate(ground: Ground, crowns: gpd.GeoDataFrame, params: StandParams) -> 
     Cells are like each other in stem density, crown cover, crown diameter and, where known, height. Borders that two
     stands share are smoothed together, so that they still fit.
     """
-    side = params.cell_m
+    side = ground.cell_m * round(params.cell_m / ground.cell_m)
     seen = ground.blocks(ground.seen, side)
     while np.count_nonzero(seen) > _MOST_CELLS:
         side *= 2
-        seen = ground.blocks(_padded(ground.seen, ground, side), side)
+        seen = ground.blocks(ground.seen, side)
     inside = seen >= 0.25 * side**2
     if not inside.any():
         return gpd.GeoDataFrame({"stand": np.empty(0, object)}, geometry=[], crs=ground.crs)
@@ -64,7 +64,7 @@ def _features(ground: Ground, crowns: gpd.GeoDataFrame, side: float, seen: Float
 
     area = np.maximum(spread(seen), 1e-6)
     stems = total(np.ones(len(counted)))
-    cover = spread(ground.blocks(_padded(ground.cover, ground, side), side))
+    cover = spread(ground.blocks(ground.cover, side))
     parts = [np.sqrt(1e4 * stems / area) / params.stems_root, 100 * cover / area / params.cover_pct]
     sizes = [("crown_diameter_m", params.diameter_m)]
     if "height_m" in counted:
@@ -77,12 +77,6 @@ def _features(ground: Ground, crowns: gpd.GeoDataFrame, side: float, seen: Float
         # A quarter of a stem of the usual size: where hardly anything stands, size tells nothing apart.
         parts.append((total(np.where(known, values, 0)) + 0.25 * usual) / (weight + 0.25) / unit)
     return np.stack(parts, axis=-1)
-
-
-def _padded(values: NDArray[np.bool_], ground: Ground, side: float) -> NDArray[np.bool_]:
-    n = round(side / ground.cell_m)
-    rows, columns = values.shape
-    return np.pad(values, ((0, -rows % n), (0, -columns % n)))
 
 
 def _touching(number: NDArray[np.int64]) -> NDArray[np.int64]:

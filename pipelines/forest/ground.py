@@ -56,9 +56,14 @@ class Ground:
         return self.cell_m**2
 
     def blocks(self, values: NDArray[np.generic], side_m: float) -> NDArray[np.float64]:
-        """Area, m², where `values` (rows, columns) hold, in blocks of `side_m`: float64 (rows, columns) of blocks."""
+        """Area, m², where `values` (rows, columns) hold, in blocks of `side_m`: float64 (rows, columns) of blocks.
+
+        The last blocks may reach beyond the cells; `side_m` is a multiple of theirs.
+        """
         n = round(side_m / self.cell_m)
-        rows, columns = values.shape[0] // n, values.shape[1] // n
+        rows, columns = (-(-length // n) for length in values.shape)
+        beyond = [(0, whole * n - length) for whole, length in zip((rows, columns), values.shape, strict=True)]
+        values = np.pad(values, beyond) if np.any(beyond) else values
         counts = values.reshape(rows, n, columns, n).sum(axis=(1, 3), dtype=np.float64)
         return np.asarray(counts * self.cell_m2, np.float64)
 

@@ -46,7 +46,8 @@ class StandParams(_Section):
     """How stands are told apart where no register does.
 
     Attributes:
-        cell_m: side of the cells that stands are made of.
+        cell_m: side of the cells that stands are made of, rounded to whole cells of the ground: 0.5 m, in wide surveys
+            1, 2.5 or 5 m.
         smooth_m: standard deviation of the window in which density and cover are seen.
         smallest_ha: smaller ones join the neighbour most like them.
         narrowest_m: narrower ones are the passage from one stand to the next, and are shared out among both.

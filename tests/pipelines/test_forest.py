@@ -80,6 +80,13 @@ def _crowns(xy, diameter_m=3.0, **columns):
     return gpd.GeoDataFrame(table | {"top_x_m": xy[:, 0], "top_y_m": xy[:, 1]}, geometry=shapes, crs=PLANE)
 
 
+def _stands(origin, *boxes):
+    """Rectangles between left, top, right and bottom, m from the north-west corner."""
+    shapes = [shapely.box(EAST + left, NORTH - low, EAST + right, NORTH - top) for left, top, right, low in boxes]
+    table = {"stand": [f"S{k}" for k in range(1, len(boxes) + 1)], "origin": origin}
+    return gpd.GeoDataFrame(table, geometry=shapes, crs=PLANE)
+
+
 def _map(xy_px):
     return np.column_stack([EAST + GSD_M * xy_px[:, 0], NORTH - GSD_M * xy_px[:, 1]])
 
@@ -239,7 +246,7 @@ def test_a_stands_share_of_gaps_is_that_of_the_layer_and_open_land_is_none_of_it
     ground, params = _ground(seen, cover), GapParams()
     found = gaps(ground, params)
     assert list(found["kind"]) == ["open", "gap"]
-    whole = gpd.GeoDataFrame({"stand": ["S1"]}, geometry=[shapely.box(EAST, NORTH - 120, EAST + 120, NORTH)], crs=PLANE)
+    whole = _stands("register", (0, 0, 120, 120))
     table = stand_table(whole, ground, _crowns(np.empty((0, 2))), gap_ground(ground, params), CountError(0.1, "stated"))
     assert table["gap_pct"][0] == pytest.approx(100 * found["area_m2"][1] / 120**2)
 
@@ -258,8 +265,18 @@ def test_stands_of_other_density_are_told_apart_and_fit_together():
     assert stands.area.sum() == pytest.approx(200 * 235, rel=1e-6)
     border = shapely.intersection(*stands.geometry.boundary)
     assert abs(border.centroid.x - (EAST + 120)) < 6
-    table = stand_table(stands, ground, crowns, np.zeros(seen.shape, bool), CountError(0.1, "stated"))
+    table = stand_table(
+        stands.assign(origin="delineated"), ground, crowns, np.zeros(seen.shape, bool), CountError(0.1, "stated")
+    )
     assert sorted(np.rint(table["stem_density_ha"] / 100)) == [1, 6]
+
+
+@pytest.mark.parametrize(("cell_m", "ground_m"), [(7, 0.5), (8, 2.5), (15, 0.5), (20, 5)])
+def test_stands_of_cells_of_any_side_fill_the_ground(cell_m, ground_m):
+    seen = np.ones((round(180 / ground_m), round(140 / ground_m)), bool)  # whole meshes, but no whole cells
+    lone = _crowns(np.array([[EAST + 50.0, NORTH - 50]]))
+    stands = delineate(_ground(seen, cell_m=ground_m), lone, StandParams(cell_m=cell_m))
+    assert stands.area.sum() == pytest.approx(180 * 140)
 
 
 def test_small_stands_join_a_neighbour():
