@@ -12,6 +12,7 @@ from rasterio.features import rasterize
 from pipelines.forest.chance import Chance
 from pipelines.forest.ground import MESH_M
 from pipelines.forest.overlay import Overlay, centres
+from pipelines.forest.stands import crowns_in
 
 __all__ = ["cover_noise", "loss_ha", "mesh_changes", "stand_changes"]
 
@@ -62,11 +63,12 @@ def stand_changes(stands: gpd.GeoDataFrame, over: Overlay, chance: Chance) -> gp
     """The stands with `CHANGE_COLUMNS`; nulls where nothing was photographed by both flights."""
     shapes = stands.geometry.to_numpy()
     rows = []
-    old, gained = (shapely.STRtree(shapely.points(centres(one))) for one in (over.old, over.gained))
+    old, gained = (
+        crowns_in(stands, centres(one), one["crown_diameter_m"].to_numpy(np.float64) / 2)
+        for one in (over.old, over.gained)
+    )
     lost, risk = over.old["lost"].to_numpy(np.float64), over.old["risk"].to_numpy(np.float64)
-    for shape in shapes:
-        inside = old.query(shape, predicate="intersects")
-        new = gained.query(shape, predicate="intersects")
+    for shape, inside, new in zip(shapes, old, gained, strict=True):
         rows.append((len(inside), lost[inside].sum(), risk[inside].sum(), len(new), *_covers(shape, over)))
     counts = _Counts(*np.array(rows, np.float64).reshape(-1, 7).T)
     return _with_columns(stands, counts, shapely.area(shapes), chance, 0.0)

@@ -8,6 +8,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from models.card import ModelCard
@@ -15,8 +16,11 @@ from pipelines.forest.ground import Ground
 from pipelines.forest.params import StandParams
 from pipelines.forest.tree_types import TYPES, UNKNOWN
 
-__all__ = ["COLUMNS", "CountError", "count_error", "interval", "stand_table"]
+__all__ = ["COLUMNS", "CountError", "count_error", "crowns_in", "interval", "stand_table"]
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Objects = NDArray[np.object_]
 _Z90: Final = 1.645
 _NONE_FOUND: Final = 3.0
 """Where none was counted there may be up to three: the upper limit at 95 % (Hanley and Lippman-Hand 1983)."""
@@ -83,7 +87,7 @@ def stand_table(
     """The stands with their figures; nulls where nothing of a stand was photographed.
 
     Args:
-        stands: `stand`, perhaps the register's own columns, polygons; they may overlap.
+        stands: `stand`, `origin`, perhaps the register's own columns, polygons; a register's may overlap.
         ground: what was photographed and covered.
         crowns: with `counted`, and `height_m` and `type` where they are known.
         in_gap: bool (rows, columns) of `ground`, from `gap_ground`.
@@ -93,13 +97,11 @@ def stand_table(
         The columns of `stands`, then those of `COLUMNS` that they lack, polygons.
     """
     counted = crowns[crowns["counted"]]
-    tops = shapely.points(counted[["top_x_m", "top_y_m"]].to_numpy(np.float64)) if len(counted) else np.empty(0, object)
+    tops = counted[["top_x_m", "top_y_m"]].to_numpy(np.float64)
     shapes = stands.geometry.to_numpy()
-    which, top = shapely.STRtree(tops).query(shapes, predicate="intersects")
-    order = np.argsort(which, kind="stable")
-    members = np.split(top[order], np.searchsorted(which[order], np.arange(1, len(shapes))))[: len(shapes)]
+    members = crowns_in(stands, tops, counted["crown_diameter_m"].to_numpy(np.float64) / 2)
     rows = [
-        {**_areas(shape, ground, in_gap), **_sizes(counted.iloc[np.sort(inside)])}
+        {**_areas(shape, ground, in_gap), **_sizes(counted.iloc[inside])}
         for shape, inside in zip(shapes, members, strict=True)
     ]
     nothing = {**dict.fromkeys(("area", "seen", "covered", "gaps"), 0.0), **_sizes(counted.iloc[:0])}
@@ -109,6 +111,49 @@ def stand_table(
     own = [column for column in COLUMNS if column in table]
     joined = pd.concat([stands.drop(columns="geometry"), table[own].set_axis(stands.index)], axis=1)
     return gpd.GeoDataFrame(joined, geometry=shapes, crs=stands.crs)
+
+
+def crowns_in(stands: gpd.GeoDataFrame, places: Floats, radius_m: Floats) -> list[Ints]:
+    """The crowns of each stand, by number, int64 arrays.
+
+    A crown on a border that stands share is of the first of them alone; where a register's stands overlap, it is of
+    both. Delineated stands fill the photographed ground as far as its simplified border follows it: a crown beyond
+    that is of the nearest one within its radius.
+
+    Args:
+        stands: `origin`, polygons.
+        places: (n, 2) of the crowns, m.
+        radius_m: (n,) of the crowns.
+    """
+    shapes, points = stands.geometry.to_numpy(), shapely.points(places) if len(places) else np.empty(0, object)
+    tree = shapely.STRtree(points)
+    stand, crown = tree.query(shapes, predicate="intersects")
+    inner = tree.query(shapes, predicate="contains_properly")
+    on_border = ~np.isin(stand * len(points) + crown, inner[0] * len(points) + inner[1])
+    order = np.lexsort((stand, on_border, crown))
+    stand, crown, on_border = stand[order], crown[order], on_border[order]
+    kept = ~on_border | (np.diff(crown, prepend=-1) > 0)
+    stand, crown = stand[kept], crown[kept]
+    if (stands["origin"] == "delineated").any():
+        near = _nearest(shapes, points, radius_m, np.setdiff1d(np.arange(len(points)), crown))
+        stand, crown = np.append(stand, near[0]), np.append(crown, near[1])
+    order = np.lexsort((crown, stand))
+    return np.split(crown[order], np.searchsorted(stand[order], np.arange(1, len(shapes))))[: len(shapes)]
+
+
+def _nearest(shapes: Objects, points: Objects, radius_m: Floats, lone: Ints) -> tuple[Ints, Ints]:
+    """Stands and crowns, by number, of the crowns `lone` that lie in none, but within their radius of one."""
+    if not len(lone):
+        return lone, lone
+    (one, stand), away = shapely.STRtree(shapes).query_nearest(
+        points[lone], max_distance=float(radius_m[lone].max()), return_distance=True
+    )
+    crown = lone[one]
+    reached = away <= radius_m[crown]
+    order = np.lexsort((stand[reached], crown[reached]))
+    stand, crown = stand[reached][order], crown[reached][order]
+    first = np.diff(crown, prepend=-1) > 0
+    return stand[first], crown[first]
 
 
 def _areas(shape: shapely.Geometry, ground: Ground, in_gap: np.ndarray) -> dict[str, float]:

@@ -31,7 +31,7 @@ from pipelines.forest.job import ForestInput, ForestJob, run_forest
 from pipelines.forest.mesh import mesh_names
 from pipelines.forest.params import CanopyParams, ForestParams, GapParams, StandParams
 from pipelines.forest.register import read_register
-from pipelines.forest.stands import COLUMNS, CountError, count_error, stand_table
+from pipelines.forest.stands import COLUMNS, CountError, count_error, crowns_in, stand_table
 from pipelines.orthophoto import OrthoParams
 
 sys.path.append(str(Path(__file__).parents[1] / "models"))
@@ -269,6 +269,20 @@ def test_stands_of_other_density_are_told_apart_and_fit_together():
         stands.assign(origin="delineated"), ground, crowns, np.zeros(seen.shape, bool), CountError(0.1, "stated")
     )
     assert sorted(np.rint(table["stem_density_ha"] / 100)) == [1, 6]
+
+
+def test_a_crown_is_of_one_delineated_stand_and_of_all_stands_of_a_register_that_overlap_there():
+    places = np.array([[20, 30], [20, 30.5], [50, 10], [100.8, 10], [101.2, 10], [5, 5]], float)
+    places = places * [1, -1] + [EAST, NORTH]  # on a border, beside it, in the second, beyond by 0.8 and by 1.2 m
+    two = ((0, 0, 100, 30), (0, 30, 100, 60), (40, 0, 100, 30))
+
+    def crowns_of(origin, *boxes):
+        return [crowns.tolist() for crowns in crowns_in(_stands(origin, *boxes), places, np.ones(len(places)))]
+
+    assert crowns_of("delineated", *two[:2]) == [[0, 2, 3, 5], [1]]
+    assert crowns_of("delineated", *two[1::-1]) == [[0, 1], [2, 3, 5]]
+    assert crowns_of("register", *two) == [[0, 2, 5], [1], [2]]
+    assert crowns_of("register") == []
 
 
 @pytest.mark.parametrize(("cell_m", "ground_m"), [(7, 0.5), (8, 2.5), (15, 0.5), (20, 5)])
