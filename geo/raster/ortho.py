@@ -26,7 +26,11 @@ __all__ = ["Ortho", "Stated", "open_ortho"]
 _SAMPLES = 6
 _SAMPLE_PX = (16, 256)
 """Least and largest side of a sample; in between an eighth of the raster, so that an empty corner fills one."""
-Colour = tuple[int, int, int]
+_FILLED_PX = 225
+"""Fewer pixels of a value are glints, not what surrounds a picture."""
+_FAR_OFF = 10.0
+"""A value is no colour if it lies farther from all others than so many times what those span."""
+Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Ortho:
         stretch: how numbers become 8-bit colours; None where they are.
         masked: whether the file itself says where nothing was photographed.
         nodata: what each band says stands for nothing.
-        collar: the colour around the picture in a file that masks nothing.
+        collar: the colour around the picture in a file that masks nothing; what is no number is outside, too.
         beside: the other files that its pixels come from.
         date: YYYY-MM-DD of the flight, where the file says it, else "".
         lines: what to tell people, one sentence each.
@@ -90,7 +94,7 @@ def open_ortho(path: Path, stated: Stated | None = None) -> Ortho:
         check_whole(source, path)
         bands = find_bands(source, path)
         place = find_place(source, path, stated or Stated())
-        pixels, collar = _sampled(source, bands, path)
+        pixels, collar, numbers = _sampled(source, bands, path)
         stretch = find_stretch(pixels)
         return Ortho(
             path=path,
@@ -105,12 +109,12 @@ def open_ortho(path: Path, stated: Stated | None = None) -> Ortho:
             collar=collar,
             beside=beside(source, path),
             date=_date(source),
-            lines=tuple(_told(source, bands, place, stretch, collar)),
+            lines=tuple(_told(source, bands, place, stretch, collar, numbers)),
         )
 
 
-def _sampled(source: DatasetReader, bands: Bands, path: Path) -> tuple[NDArray[Any], Colour | None]:
-    """Valid pixels (n, 3) from windows spread over the raster, and the colour of its collar."""
+def _sampled(source: DatasetReader, bands: Bands, path: Path) -> tuple[NDArray[Any], Colour | None, bool]:
+    """Valid pixels (n, 3) from windows spread over the raster, the colour of its collar, and if all are numbers."""
     patches, masks = [], []
     for window in _windows(source.width, source.height, source.block_shapes[0]):
         with suppress(RasterioError):  # a part that cannot be decoded is named when its tile is read
@@ -121,11 +125,13 @@ def _sampled(source: DatasetReader, bands: Bands, path: Path) -> tuple[NDArray[A
         raise RasterError("the file cannot be decoded", where=path, remedy="Copy it again from where it was made")
     pixels, valid = np.concatenate(patches), np.concatenate(masks)
     collar = _collar(patches, _masks_nothing(source))
+    numbers = np.isfinite(pixels).all(axis=1)
+    valid &= numbers
     if collar is not None:
         valid &= (pixels != collar).any(axis=1)
     if not valid.any() and not _any_valid(source, collar, bands):
         raise RasterError("there is nothing but nodata in it", where=path, remedy="Check the export's extent")
-    return pixels[valid], collar
+    return pixels[valid], collar, bool(numbers.all())
 
 
 def _masks_nothing(source: DatasetReader) -> bool:
@@ -135,10 +141,11 @@ def _masks_nothing(source: DatasetReader) -> bool:
 def _any_valid(source: DatasetReader, collar: Colour | None, bands: Bands) -> bool:
     """Whether a look from far above shows anything: the samples may all have fallen beside a narrow strip."""
     shape = (min(512, source.height), min(512, source.width))
+    far = source.read(bands.rgb, out_shape=(3, *shape))
+    shown = np.isfinite(far).all(axis=0) & (source.dataset_mask(out_shape=shape) > 0)
     if collar is not None:
-        far = source.read(bands.rgb, out_shape=(3, *shape))
-        return bool((far != np.array(collar)[:, None, None]).any())
-    return bool(source.dataset_mask(out_shape=shape).any())
+        shown &= (far != np.array(collar)[:, None, None]).any(axis=0)
+    return bool(shown.any())
 
 
 def _windows(width_px: int, height_px: int, block: tuple[int, int]) -> Iterator[Window]:
@@ -166,15 +173,33 @@ def _starts(last: int, block: int) -> NDArray[np.int64]:
 
 
 def _collar(patches: list[NDArray[Any]], masks_nothing: bool) -> Colour | None:
-    """Black or white where a whole sample is nothing else: exporters that write no mask fill with one of them."""
+    """What exporters that write no mask fill with: no colour, or black or white if a whole sample is nothing else."""
     if not masks_nothing:
         return None
-    full = (
-        255 if patches[0].dtype == np.uint8 else np.iinfo(patches[0].dtype).max if patches[0].dtype.kind in "ui" else 0
-    )
-    for value in (0, full):
+    if patches[0].dtype.kind in "if" and (filler := _no_colour(np.concatenate(patches))) is not None:
+        return (filler, filler, filler)
+    for value in (0, _full(patches[0].dtype)):
         if any((patch == value).all() for patch in patches):
-            return (int(value), int(value), int(value))
+            return (value, value, value)
+    return None
+
+
+def _full(dtype: np.dtype[Any]) -> int:
+    """White of a type of whole numbers; floats, whose white may be any, have none (0)."""
+    return int(np.iinfo(dtype).max) if dtype.kind in "ui" else 0
+
+
+def _no_colour(pixels: NDArray[Any]) -> float | None:
+    """The value, −9999 or −3.4e38 as a rule, that all bands of many pixels (n, 3) have and that is no colour."""
+    finite = pixels[np.isfinite(pixels).all(axis=1)].astype(np.float64)
+    for value in (finite.min(), finite.max()) if len(finite) else ():
+        filled = (finite == value).all(axis=1)
+        rest = finite[~filled]
+        if filled.sum() < _FILLED_PX or not len(rest):
+            continue
+        low, high = float(rest.min()), float(rest.max())
+        if value < 0 <= low or max(low - value, value - high) > _FAR_OFF * (high - low):
+            return float(value)
     return None
 
 
@@ -188,7 +213,7 @@ def _date(source: DatasetReader) -> str:
 
 
 def _told(
-    source: DatasetReader, bands: Bands, place: Place, stretch: Stretch | None, collar: Colour | None
+    source: DatasetReader, bands: Bands, place: Place, stretch: Stretch | None, collar: Colour | None, numbers: bool
 ) -> Iterator[str]:
     wide, high = place.ground_m
     code = place.plane.to_epsg()
@@ -206,4 +231,8 @@ def _told(
     if _date(source) and "ACQUISITIONDATETIME" not in source.tags(ns="IMAGERY"):
         yield f"dated {_date(source)}, when the file was made: state the day of the flight with --date if it is another"
     if collar is not None:
-        yield f"nothing is masked, but whole parts are {'black' if collar[0] == 0 else 'white'}: taken as outside"
+        names: dict[float, str] = {_full(np.dtype(source.dtypes[0])): "white", 0: "black"}
+        named = names.get(collar[0], f"{collar[0]:g}")
+        yield f"nothing is masked, but whole parts are {named}: taken as outside"
+    if not numbers and _masks_nothing(source):
+        yield "nothing is masked, but parts are no numbers (NaN): taken as outside"

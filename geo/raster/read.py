@@ -128,10 +128,14 @@ class OrthoReader:
                 return None, mask
         way = Resampling.average if self._grid.x_scale < 1 else Resampling.bilinear
         pixels = source.read(ortho.bands.rgb, window=window, out_shape=(3, *shape), resampling=way)
+        numbers = np.isfinite(pixels).all(axis=0) if pixels.dtype.kind == "f" else None
+        if numbers is not None and not numbers.all():
+            mask = numbers if mask is None else mask & numbers
         if ortho.collar is not None:
             noise = _COLLAR_NOISE if pixels.dtype == np.uint8 else 0
             far = np.abs(pixels.astype(np.float32) - np.array(ortho.collar, np.float32)[:, None, None])
-            mask = (far > noise).any(axis=0)
+            beside = (far > noise).any(axis=0)
+            mask = beside if mask is None else mask & beside
         return pixels, mask
 
     def _opened(self) -> Any:

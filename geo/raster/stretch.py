@@ -20,8 +20,9 @@ class Stretch:
 
     def apply(self, values: NDArray[Any]) -> NDArray[np.uint8]:
         """uint8 of the same shape; not-a-number becomes 0."""
-        scaled = (np.nan_to_num(values.astype(np.float32)) - self.low) * (255 / (self.high - self.low))
-        return np.asarray(np.clip(np.rint(scaled), 0, 255), np.uint8)
+        # Cut first: 3.4e38, which stands for nothing in some files, times anything overflows.
+        cut = np.clip(np.nan_to_num(values.astype(np.float32)), self.low, self.high)
+        return np.asarray(np.clip(np.rint((cut - self.low) * (255 / (self.high - self.low))), 0, 255), np.uint8)
 
     def __str__(self) -> str:
         return f"values {self.low:,.5g} to {self.high:,.5g} are seen as 0 to 255"

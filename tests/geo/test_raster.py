@@ -132,6 +132,32 @@ def test_a_black_collar_is_outside_but_a_shadow_is_not(picture, tmp_path):
     assert not valid[322:].any()
 
 
+@pytest.mark.parametrize("filler", [-9999.0, -10_000.0, np.finfo(np.float32).min, np.nan, -np.inf, 1e20])
+def test_what_stands_for_nothing_in_floats_is_outside_whether_the_file_says_so_or_not(filler, picture, tmp_path):
+    floats = picture.astype(np.float32) / 255
+    plain = open_ortho(write_ortho(tmp_path / "plain.tif", floats))
+    assert plain.collar is None
+    floats[:, 300:] = filler
+    floats[40, 40] = 7.5  # a glint
+    ortho = open_ortho(write_ortho(tmp_path / "filled.tif", floats))
+    np.testing.assert_allclose(
+        [ortho.stretch.low, ortho.stretch.high], [plain.stretch.low, plain.stretch.high], atol=0.02
+    )
+    said = f"whole parts are {filler:g}" if np.isfinite(filler) else "parts are no numbers (NaN)"
+    assert f"nothing is masked, but {said}: taken as outside" in ortho.lines
+    with OrthoReader(Grid(ortho, 0.1), fill=114) as reader:
+        patch = reader.read(0, 0, 480, 320)
+    assert patch.valid[:, :300].all() and not patch.valid[:, 300:].any()
+    assert np.corrcoef(patch.rgb[:, :300].ravel(), picture[:, :300].ravel())[0, 1] > 0.99
+    assert (patch.rgb[:, 300:] == 114).all()
+
+
+def test_a_picture_of_numbers_that_stand_for_nothing_is_refused(picture, tmp_path):
+    nothing = np.full(picture.shape, np.nan, np.float32)
+    with pytest.raises(RasterError, match="nothing but nodata"):
+        open_ortho(write_ortho(tmp_path / "nan.tif", nothing))
+
+
 def test_strips_are_copied_once_into_tiles_without_loss(tmp_path, monkeypatch):
     picture = plant(1600, 900).picture
     path = write_ortho(tmp_path / "strips.tif", picture, tiled=None, blockxsize=None, blockysize=None)
