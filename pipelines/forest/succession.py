@@ -1,5 +1,6 @@
 """Which stand of an earlier map a stand is, and what people wrote beside it since."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,13 @@ CHANGE_COLUMNS: Final = (
     *("lost_limit", "gained", "gained_chance", "loss_ha"),
 )
 """What the comparison adds to stands; meshes have them too, but for the first and the last."""
+
+_TOGETHER: Final = (
+    ("height_m", "height_p50_m", "height_p95_m", "height_max_m"),
+    ("conifer_pct", "broadleaf_pct", "type_unknown_pct"),
+    CHANGE_COLUMNS,
+)
+"""A map has all columns of such a group or none: people added what stands there without the others."""
 
 _SHARE: Final = 0.5
 _LISTED: Final = 5
@@ -42,8 +50,8 @@ def succeeded(stands: gpd.GeoDataFrame, previous: gpd.GeoDataFrame, shift_m: tup
     """Find every stand in the earlier map.
 
     Stands of a register go by its ids, if their polygons meet; others by overlap: `previous_stand` is the one that most
-    of the stand lies in, if that is half of it. It is the same stand if each is most of the other: then what people
-    added to it in QGIS stays with it.
+    of the stand lies in, if that is half of it. It is the same stand if each is most of the other, and a register names
+    both or neither: then what people added to it in QGIS stays with it.
 
     Args:
         stands: of the new map, with `stand` and `origin`.
@@ -55,22 +63,24 @@ def succeeded(stands: gpd.GeoDataFrame, previous: gpd.GeoDataFrame, shift_m: tup
     ids = _by_id(stands, old, names)
     largest, same = _by_overlap(stands, _shifted(old, shift_m))
     largest, same = (np.where(ids >= 0, ids, one) for one in (largest, same))
-    kept = _added(old, stands)
+    listed, ours = _of_register(old), _of_register(stands)
+    found = np.flatnonzero(same >= 0)
+    same[found[listed[same[found]] != ours[found]]] = -1
+    alike = np.isin(listed, ours) if len(stands) else np.ones(len(old), bool)
+    kept = _added(old[alike], stands)
     table = stands.assign(previous_stand=[names[row] if row >= 0 else None for row in largest])
     for column in kept:
         table[column] = old[column].reindex(same).set_axis(table.index)
-    return Succession(table, kept, tuple(_told(old, names, same, kept)))
+    told = (*_told(old, names, same, kept), *_left(old[~alike], stands, kept), *_called_like_ours(old))
+    return Succession(table, kept, told)
 
 
 def _by_id(stands: gpd.GeoDataFrame, old: gpd.GeoDataFrame, names: NDArray[np.object_]) -> NDArray[np.int64]:
     """Row of the old map, int64 (stands,), that each has by a register's id; -1 for none."""
     found = np.full(len(stands), -1, np.int64)
-    if "origin" not in old:
-        return found
-    listed = pd.Series(np.arange(len(old)), index=names)[(old["origin"] == "register").to_numpy(bool, na_value=False)]
+    listed = pd.Series(np.arange(len(old)), index=names)[_of_register(old)]
     listed = listed[~listed.index.duplicated(keep=False)]
-    ours = (stands["origin"] == "register") & ~stands["stand"].duplicated(keep=False)
-    for row in np.flatnonzero(ours.to_numpy(bool)):
+    for row in np.flatnonzero(_of_register(stands) & ~stands["stand"].duplicated(keep=False).to_numpy(bool)):
         at = listed.get(stands["stand"].iloc[row], -1)
         if at >= 0 and shapely.intersects(stands.geometry.iloc[row], old.geometry.iloc[at]):
             found[row] = at
@@ -97,9 +107,16 @@ def _by_overlap(stands: gpd.GeoDataFrame, old: NDArray[np.object_]) -> tuple[NDA
 
 def _shifted(old: gpd.GeoDataFrame, shift_m: tuple[float, float]) -> NDArray[np.object_]:
     shapes = old.geometry.to_numpy().copy()
-    drawn = (old["origin"] != "register").to_numpy(bool, na_value=True) if "origin" in old else np.ones(len(old), bool)
+    drawn = ~_of_register(old)
     shapes[drawn] = shapely.transform(shapes[drawn], lambda xy: xy + shift_m)
     return np.asarray(shapes, object)
+
+
+def _of_register(stands: gpd.GeoDataFrame) -> NDArray[np.bool_]:
+    """Whether a register gives each stand's border, bool (n,); others were delineated, or drawn by people."""
+    if "origin" not in stands:
+        return np.zeros(len(stands), bool)
+    return np.asarray((stands["origin"] == "register").to_numpy(bool, na_value=False), bool)
 
 
 def _added(old: gpd.GeoDataFrame, stands: gpd.GeoDataFrame) -> tuple[str, ...]:
@@ -122,3 +139,27 @@ def _told(
         lines.append(f"what was written to stands that are no longer there stays in the earlier map alone: "
                      f"{', '.join(shown[:_LISTED])}{more}")  # fmt: skip
     return lines
+
+
+def _left(old: gpd.GeoDataFrame, stands: gpd.GeoDataFrame, kept: tuple[str, ...]) -> Iterator[str]:
+    """What people wrote to stands of the other origin: a register's ids and ages are not those of delineated stands."""
+    left = [name for name in _added(old, stands) if name not in kept]
+    if left:
+        was = "of a register" if _of_register(old).any() else "without a register"
+        yield f"{', '.join(left)} of stands {was} stay in the earlier map alone: this map's have another origin"
+
+
+def _called_like_ours(old: gpd.GeoDataFrame) -> Iterator[str]:
+    """Columns of people that would be taken for figures of the new flight."""
+    names = {str(column).lower(): str(column) for column in old.columns}
+    alone = [
+        names[name]
+        for group in _TOGETHER
+        for name in group
+        if name in names and not set(group) <= set(names) and old[names[name]].notna().any()
+    ]
+    if alone:
+        yield (
+            f"{', '.join(alone)} of stands stay in the earlier map alone: this map's own figures are called so; "
+            "give them other names there to take them along"
+        )

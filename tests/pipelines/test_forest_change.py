@@ -16,6 +16,7 @@ from geo.geopackage import read_layer
 from pipelines.errors import OutputError, SurveyError
 from pipelines.forest.job import ForestInput, ForestJob, run_forest
 from pipelines.forest.params import ForestParams
+from pipelines.forest.succession import CHANGE_COLUMNS, succeeded
 from pipelines.orthophoto import OrthoParams
 
 EAST, NORTH = JAPAN_NORTH_WEST
@@ -145,6 +146,31 @@ def test_a_registers_stands_are_found_by_their_ids(forest, after, tmp_path):
     assert list(stands["previous_stand"]) == ["ろ-2", "い-1"]
     assert stands.loc[1, "lost"] > 30 > stands.loc[0, "lost"]
     assert stands.loc[1, "loss_ha"] > 0.1
+
+
+def _one_stand(origin, **columns):
+    table = {"stand": ["S1" if origin == "delineated" else "い-1"], "origin": [origin], **columns}
+    return gpd.GeoDataFrame(table, geometry=[shapely.box(EAST, NORTH - 100, EAST + 100, NORTH)], crs=6677)
+
+
+@pytest.mark.parametrize(("then", "was"), [("register", "of a register"), ("delineated", "without a register")])
+def test_what_was_written_goes_on_to_stands_of_the_same_origin_alone(then, was):
+    old = _one_stand(then, 林齢=[55])
+    same = succeeded(_one_stand(then), old, (0.0, 0.0))
+    assert (same.kept, list(same.stands["林齢"])) == (("林齢",), [55])
+    other = succeeded(_one_stand({"register": "delineated", "delineated": "register"}[then]), old, (0.0, 0.0))
+    assert "林齢" not in other.stands and not other.kept
+    assert list(other.stands["previous_stand"]) == list(old["stand"])
+    (said,) = other.lines
+    assert said.startswith(f"林齢 of stands {was} stay in the earlier map alone")
+
+
+def test_a_column_that_people_called_like_a_figure_of_the_map_is_named_and_not_dropped_silently():
+    measured = succeeded(_one_stand("delineated"), _one_stand("delineated", Height_m=[21.5], lost=[3]), (0.0, 0.0))
+    assert not measured.kept
+    assert measured.lines[0].startswith("Height_m, lost of stands stay in the earlier map alone")
+    figures = {name: [1.0] for name in (*CHANGE_COLUMNS, "height_m", "height_p50_m", "height_p95_m", "height_max_m")}
+    assert not succeeded(_one_stand("delineated"), _one_stand("delineated", **figures), (0.0, 0.0)).lines
 
 
 def test_a_map_in_another_plane_is_brought_into_this_one(first, after, second, tmp_path):
