@@ -19,17 +19,20 @@ Bounds = tuple[float, float, float, float]
 
 _OSM_SUFFIXES = (".osm", ".pbf", ".osm.gz", ".osm.bz2")
 _ROAD_WORDS = ("road", "link", "street", "highway", "道路", "路線")
+_WIDEST_M = 100.0
+"""No carriageway is wider; of an extract, widths are known only of the ways that were kept."""
 _LINES = ("LineString", "MultiLineString")
 
 
-def read_roads(path: Path, crs: pyproj.CRS, bounds: Bounds | None = None) -> Roads:
+def read_roads(path: Path, crs: pyproj.CRS, bounds: Bounds | None = None, beside_m: float = 0.0) -> Roads:
     """Read a road network into the map frame.
 
     Args:
         path: GeoPackage, GeoJSON, Shapefile or whatever else GDAL reads as lines, or an OpenStreetMap extract.
         crs: the metric plane CRS of the survey.
-        bounds: x_min, y_min, x_max, y_max of the survey in `crs`, metres; links that do not reach into it are left
-            out. None reads the whole file.
+        bounds: x_min, y_min, x_max, y_max of the survey in `crs`, metres; links whose carriageway does not reach into
+            it are left out. None reads the whole file.
+        beside_m: what counts as carriageway on either side of it, metres.
 
     Raises:
         CrsError: the file does not say which CRS its coordinates are in.
@@ -38,7 +41,7 @@ def read_roads(path: Path, crs: pyproj.CRS, bounds: Bounds | None = None) -> Roa
     path = Path(path)
     if not path.exists():
         raise NetworkError("no such roads file", where=path, remedy="Check --roads, or `roads` in the manifest")
-    raw = _read_extract(path, crs, bounds) if path.name.lower().endswith(_OSM_SUFFIXES) else _read_lines(path)
+    raw = _read_extract(path, crs, bounds, beside_m) if path.name.lower().endswith(_OSM_SUFFIXES) else _read_lines(path)
     _refuse_empty(raw, path)
     raw = raw.to_crs(crs)
     if not np.isfinite(raw.total_bounds).all():
@@ -46,7 +49,7 @@ def read_roads(path: Path, crs: pyproj.CRS, bounds: Bounds | None = None) -> Roa
     # Ids are told apart in the whole file: they must not depend on how far a survey reaches.
     links = to_links(raw)
     _refuse_empty(links, path)
-    return Roads(_within(links, path, bounds))
+    return Roads(_within(links, path, bounds, beside_m))
 
 
 def _refuse_empty(lines: gpd.GeoDataFrame, path: Path) -> None:
@@ -54,11 +57,14 @@ def _refuse_empty(lines: gpd.GeoDataFrame, path: Path) -> None:
         raise NetworkError("there is no road in the file", where=path, remedy="Give a file of road centre lines")
 
 
-def _read_extract(path: Path, crs: pyproj.CRS, bounds: Bounds | None) -> gpd.GeoDataFrame:
+def _read_extract(path: Path, crs: pyproj.CRS, bounds: Bounds | None, beside_m: float) -> gpd.GeoDataFrame:
     """The roads of an extract; all of them when none is within bounds, so that the distance can be told."""
     if bounds is None:
         return read_osm(path)
-    lonlat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform_bounds(*bounds)
+    west, south, east, north = bounds
+    reach = _WIDEST_M / 2 + beside_m
+    wide = west - reach, south - reach, east + reach, north + reach
+    lonlat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform_bounds(*wide)
     near = read_osm(path, lonlat)
     return read_osm(path) if near.empty else near
 
@@ -101,11 +107,12 @@ def _refuse_missing_crs(frame: gpd.GeoDataFrame, path: Path) -> None:
         )
 
 
-def _within(links: gpd.GeoDataFrame, path: Path, bounds: Bounds | None) -> gpd.GeoDataFrame:
+def _within(links: gpd.GeoDataFrame, path: Path, bounds: Bounds | None, beside_m: float) -> gpd.GeoDataFrame:
     if bounds is None:
         return links
     window = box(*bounds)
-    near = links[shapely.intersects(links.geometry.to_numpy(), window)]
+    reach = links["width_m"].to_numpy(np.float64) / 2 + beside_m
+    near = links[shapely.dwithin(links.geometry.to_numpy(), window, reach)]
     if near.empty:
         away = float(shapely.distance(links.geometry.to_numpy(), window).min())
         raise NetworkError(

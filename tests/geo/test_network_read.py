@@ -129,6 +129,13 @@ def test_bounds_do_not_rename_links_that_share_a_route_number(tmp_path: Path) ->
     assert read_roads(path, CRS, (95, 50, 120, 60)).links["link"].tolist() == ["12.1"]
 
 
+def test_a_road_is_within_bounds_if_its_carriageway_is_though_its_centre_line_is_not(tmp_path: Path) -> None:
+    lines = [LineString([(0, y), (100, y)]) for y in (-2.9, -3.1)]
+    path = _write(tmp_path / "roads.gpkg", link=["on", "beside"], width=[6.0, 6.0], geometry=lines)
+    assert read_roads(path, CRS, (0, 0, 100, 50)).links["link"].tolist() == ["on"]
+    assert read_roads(path, CRS, (0, 0, 100, 50), 0.5).links["link"].tolist() == ["beside", "on"]
+
+
 def test_lines_without_any_length_are_no_roads(tmp_path: Path) -> None:
     path = _write(tmp_path / "r.gpkg", geometry=[LineString([(5, 5), (5, 5)])])
     with pytest.raises(NetworkError, match="no road in the file"):

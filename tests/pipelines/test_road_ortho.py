@@ -127,6 +127,18 @@ def test_what_lies_beside_the_road_is_kept_but_shows_no_defect(pavement, ortho, 
     assert len(results.frames) < 12, "tiles beside the road are not looked at"
 
 
+def test_a_road_whose_centre_line_lies_beside_the_picture_is_looked_at_as_far_as_it_shows(
+    pavement, ortho, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("pipelines.road.ortho.job.publish", lambda *_given: None)
+    outer = write_roads(tmp_path / "outer.gpkg", [[(-4.0, -1.0), (16.0, -1.0)]], 7.2)
+    results, _ = run_road_ortho(RoadOrtho(ortho, outer, date=DATE), _job(tmp_path / "out"))
+    shown = shapely.box(EAST, NORTH - 3.1, EAST + 10.8, NORTH)  # 2.6 m of carriageway and the half metre beside it
+    cracks = [line for line in _truth(pavement) if line.intersects(shown)]
+    assert 0 < len(results.defects) == len(cracks)
+    assert set(results.defects["link"]) == {"R0"}
+
+
 def test_without_roads_squares_stand_for_sections(pavement, ortho, tmp_path):
     told = []
     results, published = run_road_ortho(RoadOrtho(ortho, date=DATE), _job(tmp_path / "out", tell=told.append))

@@ -112,12 +112,13 @@ def _opened(given: RoadOrtho, job: Job, work: Path) -> _Ready:
 
 
 def _streets(path: Path, grid: Grid, job: Job) -> Streets:
-    """The roads that cross the orthophoto."""
+    """The roads whose carriageways the orthophoto shows, be their centre lines on it or not."""
     width, height = grid.inside_px
     corners = grid.to_plane(np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64))
     (west, south), (east, north) = corners.min(axis=0), corners.max(axis=0)
-    found = read_roads(path, grid.ortho.plane, (float(west), float(south), float(east), float(north)))
-    return Streets(Roads(found.links, job.params.network), job.params.orthophoto.beside_m)
+    bounds, beside_m = (float(west), float(south), float(east), float(north)), job.params.orthophoto.beside_m
+    found = read_roads(path, grid.ortho.plane, bounds, beside_m)
+    return Streets(Roads(found.links, job.params.network), beside_m)
 
 
 def _on_streets(ortho: Ortho, job: Job, streets: Streets) -> Scan:
