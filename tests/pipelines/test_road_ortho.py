@@ -15,13 +15,16 @@ import shapely
 from affine import Affine
 from foresting import JAPAN_NORTH_WEST
 from paving import GSD_M, exact, on_map, pave, scattered, write_pavement, write_roads
+from pyproj import CRS
 
 from geo.geopackage import read_layer
+from geo.network import read_roads
 from pipelines.errors import OutputError
 from pipelines.params import RoadParams
 from pipelines.report.content import PhotoBox
 from pipelines.road.job import Job
 from pipelines.road.ortho.job import RoadOrtho, run_road_ortho
+from pipelines.road.ortho.observe import Streets
 
 EAST, NORTH = JAPAN_NORTH_WEST
 SIZE = (3600, 2400)
@@ -137,6 +140,25 @@ def test_a_road_whose_centre_line_lies_beside_the_picture_is_looked_at_as_far_as
     cracks = [line for line in _truth(pavement) if line.intersects(shown)]
     assert 0 < len(results.defects) == len(cracks)
     assert set(results.defects["link"]) == {"R0"}
+
+
+def test_the_outer_corner_of_a_bend_is_road_where_the_line_is_split_there_and_free_ends_stay_flat(tmp_path):
+    bend = [(0.0, 4.0), (6.0, 4.0), (6.0, 14.0)]
+    whole, split, narrower = (
+        Streets(read_roads(write_roads(tmp_path / f"{name}.gpkg", lines, widths), CRS(6677)), 0.5)
+        for name, lines, widths in (
+            ("whole", [bend], 6.0),
+            ("split", [bend[:2], bend[1:]], 6.0),
+            ("narrower", [bend[:2], bend[1:]], [6.0, 4.0]),
+        )
+    )
+    assert split.ground(0.5).symmetric_difference(whole.ground(0.5)).area < 0.01
+    corner = shapely.Point(EAST + 8.0, NORTH - 2.0)  # 2.8 m from where the lines meet
+    free_end = shapely.Point(EAST - 0.1, NORTH - 4.0)
+    assert [one.ground().covers(corner) for one in (whole, split, narrower)] == [True, True, False]
+    assert not any(one.ground(0.5).intersects(free_end) for one in (whole, split, narrower))
+    (found,) = split.snap(np.array([[corner.x, corner.y]]), 0.1).link
+    assert found in {"R0", "R1"}
 
 
 def test_without_roads_squares_stand_for_sections(pavement, ortho, tmp_path):

@@ -26,6 +26,8 @@ __all__ = ["BESIDE", "Sheet", "Streets", "observe_boxes"]
 Floats = NDArray[np.float64]
 BESIDE: Final = "outside_road"
 """Why a box shows no defect although it has a place."""
+_MEET_M: Final = 0.01
+"""Ends of lines that lie no farther apart are one place."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,9 @@ class Streets:
     def ground(self, margin_m: float = 0.0) -> shapely.Geometry:
         """The carriageways as one area, widened by a margin on either side."""
         links = self.roads.links
-        half = links["width_m"].to_numpy(np.float64) / 2 + margin_m
-        return shapely.union_all(shapely.buffer(links.geometry.to_numpy(), half, cap_style="flat"))
+        lines, half = links.geometry.to_numpy(), links["width_m"].to_numpy(np.float64) / 2 + margin_m
+        strips = shapely.buffer(lines, half, cap_style="flat")
+        return shapely.union_all(np.append(strips, _joints(lines, half)))
 
     @cached_property
     def corridor(self) -> shapely.Geometry:
@@ -57,6 +60,26 @@ class Streets:
         """The link that each place (n, 2) lies on."""
         nowhere = np.full(len(xy_m), np.nan)
         return self.roads.snap(xy_m[:, 0], xy_m[:, 1], nowhere, np.full(len(xy_m), sd_m))
+
+
+def _joints(lines: NDArray[np.object_], half_m: Floats) -> NDArray[np.object_]:
+    """Discs that fill the outer corners of bends in which lines meet, flat as their ends are; none at free ends.
+
+    Args:
+        lines: (n,) centre lines.
+        half_m: (n,) half of each carriageway.
+
+    Returns:
+        (k,) Polygon, as wide as the narrower road where two meet, as the second widest where more do.
+    """
+    ends = shapely.get_coordinates(shapely.get_point(np.repeat(lines, 2), np.tile([0, -1], len(lines))))
+    place = np.unique(np.rint(ends / _MEET_M), axis=0, return_inverse=True)[1].ravel()
+    half = np.repeat(half_m, 2)
+    order = np.lexsort((-half, place))
+    place, half, ends = place[order], half[order], ends[order]
+    first = np.diff(place, prepend=-1) > 0
+    second = np.append(False, first[:-1]) & ~first
+    return np.asarray(shapely.buffer(shapely.points(ends[second]), half[second]), object)
 
 
 @dataclass(frozen=True, slots=True)
