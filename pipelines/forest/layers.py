@@ -129,16 +129,20 @@ _CHANGED: Final = ("cover_change_pct", "n_before", "lost", "lost_limit", "gained
 _CROWN_ALIASES: Final = {"crown_diameter_m": ("樹冠直径 m", "Crown diameter, m"), "height_m": ("樹高 m", "Height, m")}
 
 
-def forest_layer(name: str, frame: gpd.GeoDataFrame, kept: tuple[str, ...] = ()) -> Layer:
+def forest_layer(
+    name: str, frame: gpd.GeoDataFrame, kept: tuple[str, ...] = (), theirs: frozenset[str] = frozenset()
+) -> Layer:
     """One of the job's tables as a layer, styled; columns of a register keep their own names.
 
     Args:
         name: of the layer.
         frame: its table.
         kept: columns that people added to stands; they stay open to edits.
+        theirs: columns of people or a register, which may mean something else than this job's of the same name.
     """
     ja, en = TITLES[name]
-    aliases = {**ALIASES, **_CROWN_ALIASES} if name in ("crowns", "tops") else ALIASES
+    ours = {**ALIASES, **_CROWN_ALIASES} if name in ("crowns", "tops") else ALIASES
+    aliases = {column: names for column, names in ours.items() if column not in theirs}
     return Layer(name, frame, _style(name, frame, kept), ja, en, aliases)
 
 

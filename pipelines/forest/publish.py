@@ -152,18 +152,21 @@ def layers(results: Results) -> list[Layer]:
         "survey_extent": extent,
     }
     kept = () if results.change is None else results.change.kept
-    exact = frozenset((*kept, *results.register_columns))
-    return [forest_layer(name, _rounded(table, exact), kept) for name, table in tables.items()]
+    theirs = {"stands": frozenset((*kept, *results.register_columns))}
+    return [
+        forest_layer(name, _rounded(table, theirs.get(name, frozenset())), kept, theirs.get(name, frozenset()))
+        for name, table in tables.items()
+    ]
 
 
 def _points(xy: np.ndarray) -> np.ndarray:
     return shapely.points(xy) if len(xy) else np.empty(0, object)
 
 
-def _rounded(frame: gpd.GeoDataFrame, exact: frozenset[str]) -> gpd.GeoDataFrame:
+def _rounded(frame: gpd.GeoDataFrame, theirs: frozenset[str]) -> gpd.GeoDataFrame:
     """No more digits than mean something; columns of a register and of people stay as they are."""
     mine = [c for c in frame.select_dtypes("float64") if c in _DECIMALS or c.endswith(("_m", "_ha", "_pct", "_m2"))]
-    return frame.assign(**{c: frame[c].round(_DECIMALS.get(str(c), 1)) for c in mine if c not in exact})
+    return frame.assign(**{c: frame[c].round(_DECIMALS.get(str(c), 1)) for c in mine if c not in theirs})
 
 
 def _dates(date: dt.date | None, n: int) -> "pd.Series[dt.date]":

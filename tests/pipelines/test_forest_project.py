@@ -74,6 +74,18 @@ def test_every_layer_of_the_geopackage_is_there_in_the_style_it_has_there(stand_
     assert found["stands"].find("labeling") is not None
 
 
+def test_a_registers_columns_are_not_given_the_maps_names_nor_its_rounding(stand_map: StandMap) -> None:
+    results = stand_map.results
+    known = {"type": "官行造林", "stems_ha": 1234.5, "score": 5.55555, "area_m2": 1.23456}
+    stands = results.stands.assign(**known)
+    given = replace(results, stands=stands, register_columns=(*results.register_columns, *known))
+    made = {layer.name: layer for layer in layers(given)}
+    assert not set(known) & set(made["stands"].aliases)
+    assert made["stands"].frame["area_m2"][0] == 1.23456
+    assert made["crowns"].aliases["score"] == ("検出スコア", "Detection score")
+    np.testing.assert_array_equal(made["gaps"].frame["area_m2"], results.gaps["area_m2"].round(2))
+
+
 def _canonical(element: ElementTree.Element) -> str:
     return ElementTree.canonicalize(ElementTree.tostring(element), strip_text=True)
 
