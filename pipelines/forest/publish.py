@@ -133,7 +133,7 @@ def layers(results: Results) -> list[Layer]:
         "uuid",
         "score",
         "crown_diameter_m",
-        *(one for one in ("height_m", "type") if one in crowns),
+        *(one for one in ("height_m", *_TYPE_COLUMNS) if one in crowns),
         "seen_by",
     ]
     counted = crowns[crowns["counted"]]

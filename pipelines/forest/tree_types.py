@@ -38,6 +38,8 @@ _WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("broadleaf", "broadleaved", "広葉樹", "広", "l", "b"), "broadleaf"),
 }
 _COLUMNS: Final = ("type", "tree_type", "樹種区分", "針広", "針広区分")
+_TOLD: Final = "type_probability"
+"""Where a layer has it, its `type` is what an earlier run told, and teaches nothing."""
 
 _BLOCK_PX: Final = 2048
 _LEAST_PX: Final = 6.0
@@ -93,10 +95,10 @@ class TypesTold:
 def read_named(path: Path, plane: CRS) -> NamedCrowns:
     """Read points or polygons with a column `type` (樹種区分, 針広区分): conifer, broadleaf, 針葉樹, 広葉樹.
 
-    Rows that say something else are left out.
+    Rows that say something else are left out; so is what an earlier run told (`type` beside `type_probability`).
 
     Args:
-        path: a GeoPackage, Shapefile or GeoJSON; its first layer.
+        path: a GeoPackage, Shapefile or GeoJSON; of several layers the first one in which crowns are named.
         plane: the survey's CRS.
 
     Raises:
@@ -105,20 +107,30 @@ def read_named(path: Path, plane: CRS) -> NamedCrowns:
     """
     if not path.exists():
         raise SurveyError("no such file of named crowns", where=path)
+    what = "no crown in it has a type"
     try:
-        frame = pyogrio.read_dataframe(path)
+        for layer, column in _naming(path):
+            frame = pyogrio.read_dataframe(path, layer=layer)
+            types = frame[column].astype("string").str.strip().str.lower().map(_WORDS)
+            good = (types.notna() & frame.geometry.notna() & ~frame.geometry.is_empty).to_numpy(bool)
+            if good.any():
+                frame = frame.set_crs(require_crs(frame.crs, where=path), allow_override=True).to_crs(plane)
+                return NamedCrowns(frame.geometry.to_numpy()[good], types[good].to_numpy(np.str_))
+            what = "no crown in it is named conifer or broadleaf"
     except (DataLayerError, DataSourceError) as error:
         raise SurveyError(f"the named crowns cannot be read ({str(error).splitlines()[0]})", where=path) from error
     remedy = "Give points in crowns, or crowns, with a column `type`: conifer or broadleaf"
-    column = next((name for name in frame.columns if str(name).lower() in _COLUMNS), None)
-    if column is None or not isinstance(frame, gpd.GeoDataFrame):
-        raise SurveyError("no crown in it has a type", where=path, remedy=remedy)
-    frame = frame.set_crs(require_crs(frame.crs, where=path), allow_override=True).to_crs(plane)
-    types = frame[column].astype("string").str.strip().str.lower().map(_WORDS)
-    good = (types.notna() & frame.geometry.notna() & ~frame.geometry.is_empty).to_numpy(bool)
-    if not good.any():
-        raise SurveyError("no crown in it is named conifer or broadleaf", where=path, remedy=remedy)
-    return NamedCrowns(frame.geometry.to_numpy()[good], types[good].to_numpy(np.str_))
+    raise SurveyError(what, where=path, remedy=remedy)
+
+
+def _naming(path: Path) -> Iterator[tuple[str, str]]:
+    """Layers with places, and the first column of each in which people may have named crowns."""
+    for layer, kind in pyogrio.list_layers(path):
+        columns = [str(name) for name in pyogrio.read_info(path, layer=layer)["fields"]]
+        told = {"type"} if _TOLD in columns else set()
+        column = next((name for name in columns if name.lower() in set(_COLUMNS) - told), None)
+        if kind is not None and column is not None:
+            yield str(layer), column
 
 
 def tell_types(crowns: gpd.GeoDataFrame, looks: Floats, named: NamedCrowns, params: TypeParams) -> TypesTold:

@@ -150,6 +150,24 @@ def test_names_are_read_in_both_languages_and_any_crs(tmp_path):
     np.testing.assert_allclose(shapely.get_coordinates(given.places)[1], [EAST + 9, NORTH + 9], atol=0.01)
 
 
+def test_of_a_map_the_layer_is_read_in_which_people_named_crowns_and_never_what_a_run_told(tmp_path):
+    path = tmp_path / "forest.gpkg"
+
+    def write(layer, **columns):
+        frame = gpd.GeoDataFrame(columns, geometry=shapely.points([(EAST, NORTH), (EAST + 9, NORTH)]), crs=PLANE)
+        frame.to_file(path, layer=layer)
+
+    write("tops", score=[0.5, 0.6])
+    write("crowns", type=["conifer", None])
+    assert read_named(path, PLANE).types.tolist() == ["conifer"]
+    for layer in ("tops", "crowns"):
+        write(layer, type=["conifer", "broadleaf"], type_probability=[0.9, 0.8])
+    with pytest.raises(SurveyError, match="no crown in it has a type"):
+        read_named(path, PLANE)
+    write("crowns", type=["conifer"] * 2, type_probability=[0.9, 0.8], 針広区分=[None, "広葉樹"])
+    assert read_named(path, PLANE).types.tolist() == ["broadleaf"]
+
+
 def test_the_map_states_types_crown_by_crown_and_stand_by_stand(tmp_path):
     forest = plant(1696, 1296)
     ortho = write_ortho(tmp_path / "wood.tif", forest.picture)
@@ -162,6 +180,8 @@ def test_the_map_states_types_crown_by_crown_and_stand_by_stand(tmp_path):
     job = ForestJob(tmp_path / "out", ExactDetector(), ForestParams(orthophoto=OrthoParams(tile_px=640)))
     results, published = run_forest(ForestInput(ortho, types=path, date="2026-05-01"), job)
     assert results.types is not None and results.types.trusted
+    with pytest.raises(SurveyError, match="no crown in it has a type"):  # its own telling is no one's naming
+        read_named(published.geopackage, PLANE)
     crowns, stands = (read_layer(published.geopackage, name) for name in ("crowns", "stands"))
     order, wanted = (np.lexsort(np.rint(4 * xy).T) for xy in (shapely.get_coordinates(crowns.centroid), middle))
     told, true = crowns["type"].to_numpy(object)[order], kinds[wanted]
