@@ -14,6 +14,7 @@ from geo.errors import LayerError
 from geo.geopackage import read_layer
 from models.plots import PlotFigures, assigned
 from pipelines.errors import SurveyError
+from pipelines.forest.previous import placed, sized
 from pipelines.forest.truth import FieldTruth, TruthRequest, read_truth
 
 __all__ = ["Judged", "TreeMap", "judge_map", "judge_plots"]
@@ -179,7 +180,9 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 
 def _tops(crowns: gpd.GeoDataFrame) -> NDArray[np.float64]:
-    return np.asarray(crowns[["top_x_m", "top_y_m"]].to_numpy(np.float64))
+    """Tops (n, 2); of crowns that people drew, which have none, their middles."""
+    stated = crowns[["top_x_m", "top_y_m"]].to_numpy(np.float64)
+    return np.where(np.isfinite(stated), stated, _middles(crowns))
 
 
 def _middles(trees: gpd.GeoDataFrame) -> NDArray[np.float64]:
@@ -196,7 +199,8 @@ def _read_map(path: Path) -> TreeMap:
         raise SurveyError(what, where=path, remedy="Give the forest.gpkg that `michisora forest` writes")
     try:
         crowns, extent = read_layer(path, "crowns"), read_layer(path, "survey_extent")
-        counted = crowns[crowns["counted"].astype(bool)].reset_index(drop=True)
+        crowns = sized(placed(crowns))
+        counted = crowns[crowns["counted"]].reset_index(drop=True)
         return TreeMap(counted, counted, shapely.union_all(extent.geometry.to_numpy()))
     except (LayerError, KeyError) as error:
         raise SurveyError(f"the map cannot be read ({error})", where=path) from error

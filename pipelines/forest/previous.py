@@ -15,7 +15,7 @@ from geo.errors import LayerError
 from geo.geopackage import read_layer
 from pipelines.errors import SurveyError
 
-__all__ = ["MAP_VERSION", "Previous", "read_previous"]
+__all__ = ["MAP_VERSION", "Previous", "placed", "read_previous", "sized"]
 
 MAP_VERSION: Final = 1
 """Of the layers of a `forest.gpkg`: maps of this version and of earlier ones can be compared with."""
@@ -85,8 +85,7 @@ def read_previous(path: Path, plane: CRS, bounds: tuple[float, float, float, flo
     lines = () if crowns.crs.equals(plane, ignore_axis_order=True) else (
         f"the earlier map is in {crowns.crs.name}: it is reprojected",
     )  # fmt: skip
-    crowns, stands = _placed(crowns.to_crs(plane)), _placed(stands.to_crs(plane))
-    crowns = _sized(crowns)
+    crowns, stands = sized(placed(crowns.to_crs(plane))), placed(stands.to_crs(plane))
     if not len(crowns):
         raise SurveyError("the earlier map holds no crowns", where=path, remedy=_REMEDY)
     ground = shapely.union_all(shapely.make_valid(extent.to_crs(plane).geometry.to_numpy()))
@@ -126,14 +125,15 @@ def _day(value: Any) -> dt.date | None:
     return None if pd.isna(day) else day.date()
 
 
-def _placed(table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+def placed(table: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Rows with an area, valid as people may have left them invalid."""
     shapes = table.geometry
     good = shapes.notna() & ~shapes.is_empty & shapes.geom_type.isin(["Polygon", "MultiPolygon"])
     table = table[good].reset_index(drop=True)
     return table.set_geometry(shapely.make_valid(shapely.force_2d(table.geometry.to_numpy())), crs=table.crs)
 
 
-def _sized(crowns: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+def sized(crowns: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Crowns that people drew or changed have the diameter of their area, and count."""
     area = shapely.area(crowns.geometry.to_numpy())
     stated = pd.to_numeric(crowns["crown_diameter_m"], errors="coerce").to_numpy(np.float64, na_value=np.nan)

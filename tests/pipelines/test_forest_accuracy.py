@@ -80,6 +80,18 @@ def test_counted_plots_are_compared_by_their_stems_and_those_not_photographed_ar
     assert stems["bias"] == pytest.approx(3 / (sum(there) - 3))
 
 
+def test_a_crown_that_people_drew_counts_with_the_size_and_the_middle_it_has(stand_map, true_crowns, tmp_path):
+    there = int(true_crowns.centroid.within(plots(WEST).geometry[0]).sum())
+    request = write(tmp_path / "plots.gpkg", plots(WEST, 本数=[there + 1]))
+    drawn = tmp_path / "drawn.gpkg"
+    shutil.copy(stand_map, drawn)
+    added = gpd.GeoDataFrame({"uuid": [None]}, geometry=[shapely.Point(EAST + 20, NORTH - 30).buffer(3)], crs=6677)
+    added.to_file(drawn, layer="crowns", mode="a")
+    (before,), (after,) = (judge_map(path, request).plots for path in (stand_map, drawn))
+    assert (before.stems, after.stems) == (there, there + 1)
+    assert after.diameter_m > before.diameter_m
+
+
 def test_round_plots_with_a_density_are_plots_too(stand_map, tmp_path):
     frame = gpd.GeoDataFrame(
         {"radius_m": [15.0], "Stems_ha": [400.0], "cover_pct": [30.0]},
