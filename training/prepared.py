@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from models.card import sha256_of
 from training.errors import SourceError
+from training.folders import foreign, sources_within
 from training.sources.boxes import picture_size
 from training.sources.catalogue import PictureTable, Source
 from training.sources.samples import Sample, Sets
@@ -81,9 +82,9 @@ def write_prepared(
         progress: called with pictures done and in all.
 
     Raises:
-        SourceError: when `out` holds something else, or a set cannot be written in this form.
+        SourceError: when `out` holds something else or a set that is read, or a set cannot be written in this form.
     """
-    _refuse_foreign(out)
+    _refuse_foreign(out, dict.fromkeys(name for name, _ in parts), sets)
     staging = out.with_name(f".{out.name}.part")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
@@ -249,6 +250,24 @@ def _about(
     }
 
 
-def _refuse_foreign(out: Path) -> None:
-    if out.exists() and not (out / ABOUT).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise SourceError("something else is here", where=out, remedy="Name another folder with --out.")
+def _refuse_foreign(out: Path, names: Iterable[str], sets: Sets) -> None:
+    remedy = "Name another folder with --out."
+    if (strange := foreign(out, ABOUT, ("version", "classes", "parts"), _wrote)) is not None:
+        raise SourceError(
+            "something else is here, which `michisora prepare` did not write", where=strange, remedy=remedy
+        )
+    lost = sources_within(out, (sets.root(name) / sets.source(name).path for name in names))
+    if lost is not None:
+        raise SourceError(f"writing {out} would remove this data set, which is read", where=lost, remedy=remedy)
+
+
+def _wrote(said: Mapping[str, Any], parts: tuple[str, ...]) -> bool:
+    written = said["parts"] or {}
+    match parts:
+        case ("catalogue.yaml" | "dataset.yaml",):
+            return True
+        case (name, "manifest.csv"):
+            return any(part.rpartition("/")[0] == name for part in written)
+        case (name, split, "images" | "labels", _) | (name, split, "masks", _, _):
+            return f"{name}/{split}" in written
+    return False

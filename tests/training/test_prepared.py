@@ -168,6 +168,35 @@ def test_something_else_is_never_overwritten_but_an_earlier_build_is(sets, tmp_p
     assert said["parts"]["ours/train"]["pictures"] == 1
 
 
+@pytest.mark.parametrize("mine", ["notes.txt", "other/train/images/a.png", "ours/val/images/a.png"])
+def test_what_somebody_laid_into_a_prepared_folder_is_never_removed(sets, tmp_path, mine):
+    parts = {("ours", "train"): sets.samples("ours", "train", CLASSES)}
+    write_prepared(parts, CLASSES, sets, tmp_path / "out")
+    (tmp_path / "out" / mine).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "out" / mine).write_bytes(b"mine")
+    with pytest.raises(SourceError, match=f"{mine}: something else is here"):
+        write_prepared(parts, CLASSES, sets, tmp_path / "out")
+    assert (tmp_path / "out" / mine).read_bytes() == b"mine"
+
+
+def test_a_set_described_by_a_file_of_the_same_name_is_left_alone(sets, tmp_path):
+    parts = {("ours", "train"): sets.samples("ours", "train", CLASSES)}
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ABOUT).write_text("path: .\ntrain: images\nnames: [hole]\n", encoding="utf-8")
+    with pytest.raises(SourceError, match="something else is here"):
+        write_prepared(parts, CLASSES, sets, tmp_path / "out")
+
+
+def test_the_sets_that_are_read_are_never_written_over(sets, tmp_path):
+    parts = {("ours", "train"): sets.samples("ours", "train", CLASSES)}
+    write_prepared(parts, CLASSES, sets, tmp_path / "out")
+    read = Sets(read_catalogue(tmp_path / "out" / CATALOGUE), tmp_path / "out")
+    again = {("ours", "train"): read.samples("ours", "train", CLASSES)}
+    with pytest.raises(SourceError, match="would remove this data set"):
+        write_prepared(again, CLASSES, read, tmp_path / "out")
+    assert again["ours", "train"][0].picture.is_file()
+
+
 def test_a_limit_takes_the_same_pictures_whatever_else_is_there(sets):
     samples = sets.samples("ours", "train", CLASSES)
     two = chosen(samples, 2)

@@ -215,6 +215,35 @@ def test_a_folder_of_something_else_is_left_alone(drive):
     assert mine.read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.parametrize("mine", ["notes.txt", "val/images/a.png"])
+def test_what_somebody_laid_into_a_built_set_is_never_removed(drive, mine):
+    rows = lines(drive, said(verdict="reject"))
+    made(drive, rows)
+    path = drive / "data" / "ours" / mine
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"mine")
+    with pytest.raises(ReviewError, match=f"{mine}: something else is here"):
+        made(drive, rows)
+    assert path.read_bytes() == b"mine"
+
+
+def test_a_set_of_another_command_and_what_is_read_are_left_alone(drive):
+    folder = drive / "data" / "ours"
+    folder.mkdir(parents=True)
+    (folder / "dataset.yaml").write_text("version: a\nclasses: [D40]\nparts: {}\n", encoding="utf-8")
+    rows = lines(drive, said(verdict="reject"))
+    with pytest.raises(ReviewError, match="something else is here"):
+        made(drive, rows)
+    (folder / "dataset.yaml").unlink()
+    made(drive, rows)
+    (again,) = (folder / "train" / "images").iterdir()
+    review = lines(drive, said(again.name, verdict="reject"), name="more.jsonl")
+    request = Request((review,), (again.parent,), folder, drive / "data", "CC BY 4.0", CLASSES)
+    with pytest.raises(ReviewError, match="would remove this, which is read"):
+        build(request)
+    assert again.is_file()
+
+
 def test_exif_stays_behind(drive):
     path = drive / "frames" / "gps.jpg"
     image = Image.new("RGB", SIZE, (9, 9, 9))

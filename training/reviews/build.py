@@ -18,6 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from models.card import sha256_of
 from training.errors import ReviewError
+from training.folders import foreign, sources_within
 from training.reviews.lines import Corrections, read_detections, read_reviews
 from training.reviews.regions import Lesson, lessons, settled
 from training.reviews.survey import read_survey
@@ -76,7 +77,7 @@ def build(request: Request, progress: Progress | None = None) -> dict[str, Any]:
     by_picture = _gathered(request)
     if not by_picture:
         raise ReviewError("nothing was reviewed", where=", ".join(map(str, request.reviews)))
-    _refuse_foreign(request.out)
+    _refuse_foreign(request)
     _path_below(request)
     staging = request.out.with_name(f".{request.out.name}.part")
     shutil.rmtree(staging, ignore_errors=True)
@@ -228,9 +229,21 @@ def _path_below(request: Request) -> str:
         raise ReviewError("a recipe could not name a data set here", where=request.out, remedy=remedy) from error
 
 
-def _refuse_foreign(out: Path) -> None:
-    if out.exists() and not (out / ABOUT).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise ReviewError("something else is here", where=out, remedy="Name another folder with --out.")
+def _refuse_foreign(request: Request) -> None:
+    out, remedy = request.out, "Name another folder with --out."
+    if (strange := foreign(out, ABOUT, ("version", "reviews", "source_pictures"), _wrote)) is not None:
+        what = "something else is here, which `michisora reviews build` did not write"
+        raise ReviewError(what, where=strange, remedy=remedy)
+    read = [*request.pictures, *request.reviews, *([] if request.detections is None else [request.detections])]
+    if (lost := sources_within(out, read)) is not None:
+        raise ReviewError(f"writing {out} would remove this, which is read", where=lost, remedy=remedy)
+
+
+def _wrote(_: Mapping[str, Any], parts: tuple[str, ...]) -> bool:
+    match parts:
+        case ("manifest.csv" | "dataset.yaml" | "catalogue.yaml",) | ("train", "images" | "labels", _):
+            return True
+    return False
 
 
 def _place(request: Request, image: str) -> str:
