@@ -166,8 +166,9 @@ def compare(
     Returns:
         A new table, the survey's defects in their order and then the old ones that were not found. To the columns of
         `defects` it adds `status`, `change`, `note`, `growth_m` (NaN without a match), `n_surveys`, `class_found` (the
-        class; where a person set another, what it was before: "" for what people added), `found_as` (the uuid in
-        `defects`; "" for rows only carried over) and the columns that people added.
+        class; where a person set another, what it was before: "" for what people added), `class_written` and
+        `status_written` (class and state as they are here, by which it shows what people change afterwards),
+        `found_as` (the uuid in `defects`; "" for rows only carried over) and the columns that people added.
 
     Raises:
         SurveyError: the previous survey is the newer one.
@@ -243,7 +244,9 @@ def called_now(membership: pd.Series[str], compared: gpd.GeoDataFrame) -> pd.Ser
 
 def _first(defects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """The table of a first survey."""
-    named = {"class_found": defects["class"].to_numpy(), "found_as": defects["uuid"].to_numpy()}
+    found = defects["class"].to_numpy()
+    named = {"class_found": found, "class_written": found, "status_written": FIRST}
+    named["found_as"] = defects["uuid"].to_numpy()
     return defects.assign(status=FIRST, note="", growth_m=np.nan, n_surveys=1, change="", **named)
 
 
@@ -429,7 +432,8 @@ def _joined(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, pairs: _Pairs, again: 
         return [None if _absent(value) else value for value in values]
 
     both = {name: _days([*_column(now, name), *_column(was, name)]).to_numpy() for name in ("first_seen", "last_seen")}
-    status = [status_of(one) for one in _column(was, "status")]
+    before = [status_of(one) for one in _column(was, "status")]
+    status = [seen_again(s) if f else s for s, f in zip(before, found & known & ~repeated, strict=True)]
     was = was.assign(class_found=_class_found(was))
     by_people = (_text(was, "class") != "") & (_text(was, "class") != was["class_found"].to_numpy(object))
     table: dict[str, object] = {
@@ -444,13 +448,16 @@ def _joined(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, pairs: _Pairs, again: 
         "first_seen": np.fmin(*np.split(both["first_seen"], 2)),
         "last_seen": np.fmax(*np.split(both["last_seen"], 2)),
         "footprint": np.array(_column(now, "footprint"), object),
-        "status": [seen_again(s) if f else s for s, f in zip(status, found & known & ~repeated, strict=True)],
+        "status": status,
+        # What people set on these very frames was set by looking at them.
+        "status_written": np.where(repeated, _text(was, "status_written"), status),
         "note": _text(was, "note"),
         "n_surveys": (found & ~repeated) + np.where(known, np.maximum(_count(was, "n_surveys"), 1), 0),
         "found_as": _text(now, "uuid"),
     }
     frame = pd.DataFrame(table)
     frame["class"] = np.where(by_people, _text(was, "class"), frame["class"])
+    frame["class_written"] = np.where(repeated, _text(was, "class_written"), frame["class"])
     frame["class_ja"], frame["class_en"] = frame["class"].map(name_ja), frame["class"].map(name_en)
     theirs = _theirs(old, new)
     others = [c for c in new.columns if c not in {*frame.columns, "geometry"}]

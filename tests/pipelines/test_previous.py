@@ -111,6 +111,17 @@ def test_what_people_wrote_in_qgis_stays_with_the_defect(first):
     assert kept[["n_seen", "n_surveys"]].tolist() == [8, 2]
 
 
+def test_what_the_survey_wrote_stays_known_whatever_people_set_later(first, tmp_path):
+    written = ["class", "class_written", "status", "status_written"]
+    edit(first, "UPDATE defects SET status = 'Done', class = 'D00' WHERE uuid = '04-1'")
+    assert row_of(read_previous(first), "04-1")[written].tolist() == ["D00", "D40", "Done", "detected"]
+    table = compare(defects({}, {}, {}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
+    assert row_of(table, "04-1")[written].tolist() == ["D00", "D00", "reopened", "reopened"]
+    second = published(tmp_path / "second.gpkg", table, AUTUMN)
+    edit(second, "UPDATE defects SET status = 'accepted', class = 'D20' WHERE uuid = '04-1'")
+    assert row_of(read_previous(second), "04-1")[written].tolist() == ["D20", "D00", "accepted", "reopened"]
+
+
 def test_boxes_are_called_as_the_defect_they_show_is_published(first):
     table = compare(defects({}, {"x": 200.0}, {}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN)
     boxes = called_now(pd.Series(["10-0", "", "10-1", "10-2", "10-0"]), table)
