@@ -255,10 +255,10 @@ def test_exif_stays_behind(drive):
         assert before.getexif() and not after.getexif()
 
 
-def survey(path, statuses, *, owned=True, moved=0.0):
+def survey(path, statuses, *, owned=True, moved=0.0, **more):
     """Defects at 0, 50, 100, … m along a road, each seen in one frame; their statuses and classes as edited."""
     uuids = [f"u{n}" for n in range(len(statuses))]
-    defects = {"uuid": uuids, "status": [s for s, _ in statuses], "class": [c for _, c in statuses]}
+    defects = {"uuid": uuids, "status": [s for s, _ in statuses], "class": [c for _, c in statuses], **more}
     points = [Point(50.0 * n, 0) for n in range(len(statuses))]
     gpd.GeoDataFrame(defects, geometry=points, crs=6677).to_file(path, layer="defects", driver="GPKG")
     seen = {
@@ -298,12 +298,50 @@ def test_a_box_that_the_survey_gives_to_no_defect_is_nobody_s(tmp_path):
     assert [one.verdict for one in read_survey(path)] == [None, "accept"]
 
 
-def test_a_defect_under_its_earlier_uuid_finds_its_boxes_by_place(tmp_path):
+def test_defects_under_their_earlier_uuids_find_their_boxes_by_place(tmp_path):
     path = survey(tmp_path / "road.gpkg", [("rejected", "D40"), ("planned", "D40")])
     boxes = gpd.read_file(path, layer="observations")
-    boxes["defect"] = ["of-this-survey", "u1"]
+    boxes["defect"] = ["of-this-survey", "as-well"]
     boxes.to_file(path, layer="observations", driver="GPKG")
     assert [one.verdict for one in read_survey(path)] == ["reject", "accept"]
+
+
+def test_boxes_of_a_deleted_defect_do_not_fall_to_its_neighbour(tmp_path):
+    path = survey(tmp_path / "road.gpkg", [("accepted", "D40"), ("planned", "D40")])
+    boxes = gpd.read_file(path, layer="observations")
+    boxes["defect"], boxes["x_m"] = ["deleted", "u1"], 50.0
+    boxes.to_file(path, layer="observations", driver="GPKG")
+    assert [one.verdict for one in read_survey(path)] == [None, "accept"]
+
+
+def test_what_an_earlier_survey_handed_on_was_not_reviewed_on_the_new_frames(tmp_path):
+    states = ["reopened", "planned", "rejected", "detected", "planned", "rejected", "detected"]
+    path = survey(
+        tmp_path / "road.gpkg",
+        [(one, "D20" if n in (3, 6) else "D40") for n, one in enumerate(states)],
+        status_written=["reopened", "planned", "rejected", "detected", "detected", "planned", "detected"],
+        class_written=["D40", "D40", "D40", "D20", "D40", "D40", "D40"],
+    )
+    assert [one.verdict for one in read_survey(path)] == [None, None, None, None, "accept", "reject", "fix"]
+
+
+def test_of_older_results_a_state_counts_where_no_earlier_survey_can_have_set_it(tmp_path):
+    states = [("reopened", "D40"), ("planned", "D40"), ("planned", "D40"), ("rejected", "D40")]
+    path = survey(tmp_path / "road.gpkg", states, n_surveys=[2, 2, 1, 1])
+    assert [one.verdict for one in read_survey(path)] == [None, None, "accept", "reject"]
+
+
+def test_states_count_under_any_of_their_names_and_strange_ones_are_named(drive):
+    names = ["Accepted", "損傷ではない", "dismissed", " planned ", "", None, "fixed", "accepted"]
+    path = survey(drive / "road.gpkg", [(one, "D40") for one in names[:-1]] + [("accepted", None)])
+    notes = []
+    said = [one.verdict for one in read_survey(path, notes.append)]
+    assert said == ["accept", "reject", "reject", "accept", None, None, None, None]
+    assert notes[0].startswith("road.gpkg: the state 'fixed' of 1 defects is none we know, and says nothing")
+    assert notes[1:] == ["road.gpkg: the defect u7 has no class, and accepts nothing"]
+    for number in range(3, 8):
+        Image.new("RGB", SIZE).save(drive / "frames" / f"s{number}_{number}.png")
+    assert made(drive, path)[1]["notes"] == notes
 
 
 def test_a_box_far_from_any_defect_is_nobody_s(tmp_path):

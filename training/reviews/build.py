@@ -21,7 +21,7 @@ from training.errors import ReviewError
 from training.folders import foreign, sources_within
 from training.reviews.lines import Corrections, read_detections, read_reviews
 from training.reviews.regions import Lesson, lessons, settled
-from training.reviews.survey import read_survey
+from training.reviews.survey import Note, read_survey
 from training.sources.boxes import clip
 
 __all__ = ["Request", "build"]
@@ -69,12 +69,13 @@ class _Part:
 
 
 def build(request: Request, progress: Progress | None = None) -> dict[str, Any]:
-    """Write the data set; returns what `dataset.yaml` says of it.
+    """Write the data set; returns what `dataset.yaml` says of it, with `notes` of what was left out.
 
     Raises:
         ReviewError: when reviews cannot be read or contradict one another, or a picture or class is unknown.
     """
-    by_picture = _gathered(request)
+    notes: list[str] = []
+    by_picture = _gathered(request, notes.append)
     if not by_picture:
         raise ReviewError("nothing was reviewed", where=", ".join(map(str, request.reviews)))
     _refuse_foreign(request)
@@ -90,6 +91,7 @@ def build(request: Request, progress: Progress | None = None) -> dict[str, Any]:
             if progress is not None:
                 progress(done, len(by_picture))
         about = _about(request, parts, [one for said in by_picture.values() for one in said])
+        about |= {"notes": notes} if notes else {}
         _write_tables(request, staging, parts, about)
         shutil.rmtree(request.out, ignore_errors=True)
         staging.replace(request.out)
@@ -98,13 +100,13 @@ def build(request: Request, progress: Progress | None = None) -> dict[str, Any]:
     return about
 
 
-def _gathered(request: Request) -> dict[str, list[Corrections]]:
+def _gathered(request: Request, note: Note) -> dict[str, list[Corrections]]:
     """By picture, the settled reviews; pictures of which nobody said anything are left out."""
     detections = {} if request.detections is None else read_detections(request.detections)
     drawn = [Corrections(one.image, None, (one.bbox,), one.name) for one in detections.values()]
     said: list[Corrections] = []
     for path in request.reviews:
-        said += read_survey(path) if path.suffix.lower() == ".gpkg" else read_reviews(path, detections)
+        said += read_survey(path, note) if path.suffix.lower() == ".gpkg" else read_reviews(path, detections)
     strange = next((one for one in said if one.verdict and one.name and one.name not in request.classes), None)
     if strange is not None:
         remedy = f"Known: {', '.join(request.classes)}. Name others with --classes."

@@ -1,7 +1,11 @@
 """An edited road survey as reviews: what people set in QGIS says what the boxes of each defect were."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,28 +14,35 @@ from numpy.typing import NDArray
 
 from geo.errors import LayerError
 from geo.geopackage import read_layer
+from geo.status import FIRST, VALUES, status_of
 from training.errors import ReviewError
 from training.reviews.lines import Corrections
 from training.road import CRACKS
 from training.sources.boxes import Box
 
-__all__ = ["read_survey"]
+__all__ = ["Note", "read_survey"]
 
-REAL = {"accepted", "planned", "assigned", "in_progress", "deferred", "reopened", "done", "verified"}
-"""States that nobody sets on what is no damage."""
+REAL = {"accepted", "planned", "assigned", "in_progress", "deferred", "done", "verified"}
+"""States that nobody sets on what is no damage. `reopened` is none of them: surveys write it themselves."""
 REJECTED = "rejected"
 REACH_M = 3.0
 """Boxes farther from a defect are not taken for its own where the survey does not say whose they are."""
 CLEARLY = 2.0
 """The next defect must be this many times as far away."""
+Note = Callable[[str], None]
 
 
-def read_survey(path: Path) -> list[Corrections]:
+def read_survey(path: Path, note: Note | None = None) -> list[Corrections]:
     """What an edited road GeoPackage says about the boxes that its survey drew.
 
     A defect whose `status` is `rejected` is no damage of any class: so say all its boxes. One in a state that only real
-    damage gets is what its `class` says. A `class` that none of its boxes has was written by a person, and holds
-    whatever the status. All other boxes were reviewed by nobody.
+    damage gets is what its `class` says. A `class` that a person wrote holds whatever the status. All other boxes were
+    reviewed by nobody, and so were those of a defect whose state and class are as the survey itself wrote them, though
+    it had them from an earlier one: nobody looked at the new frames.
+
+    Args:
+        path: the GeoPackage.
+        note: called with a line for each thing that says nothing and was perhaps meant to.
 
     Raises:
         ReviewError: when the layers `defects` or `observations` are not there, or lack a column.
@@ -45,7 +56,10 @@ def read_survey(path: Path) -> list[Corrections]:
         if lacking:
             raise ReviewError(f"the survey has no column {', '.join(lacking)}", where=path)
     owner, told = _owners(defects, boxes)
-    verdicts = _verdicts(defects, boxes, np.where(told, owner, -1))
+    verdicts = _verdicts(_edits(defects, boxes, np.where(told, owner, -1)))
+    if note is not None:
+        for line in _notes(defects):
+            note(f"{path.name}: {line}")
     return [
         _correction(row, verdicts[at] if at >= 0 else None, path) for row, at in zip(_rows(boxes), owner, strict=True)
     ]
@@ -60,9 +74,10 @@ def _owners(defects: pd.DataFrame, boxes: pd.DataFrame) -> tuple[NDArray[np.int6
         said = boxes["defect"].fillna("").astype(str)
         owner = np.array([of_uuid.get(one, -1) for one in said], np.int64)
         of_none = (said == "").to_numpy(bool)
-    # Boxes of older results do not know the uuid that their defect has from an earlier survey: those go by place.
+    # Boxes of older results do not know the uuid that their defect has from an earlier survey: those go by place. Where
+    # others are known by theirs, a defect that is not there was deleted, and says nothing of what it was.
     told = owner >= 0
-    lost = ~told & ~of_none
+    lost = ~told & ~of_none & ~told.any()
     if lost.any() and len(defects) and {"x_m", "y_m"} <= set(boxes.columns):
         owner[lost] = _nearest(defects, boxes[lost])
     return owner, told
@@ -86,26 +101,62 @@ def _kind(name: str) -> str:
     return "crack" if name in CRACKS else name
 
 
-def _verdicts(defects: pd.DataFrame, boxes: pd.DataFrame, owner: NDArray[np.int64]) -> list[tuple[str, str] | None]:
-    """By defect: ("reject", ""), ("accept", class), or None where nobody said anything.
+def _edits(defects: pd.DataFrame, boxes: pd.DataFrame, owner: NDArray[np.int64]) -> pd.DataFrame:
+    """By defect: its `state` and `class` as they are, and whether a person has `set` the one and `called` it the other.
 
     Args:
         defects: the edited layer.
         boxes: the observations.
-        owner: the row of the defect that the survey itself says each box shows, -1 where it does not: a class is only
-            known to be rewritten where all the boxes it was voted from are known.
+        owner: the row of the defect that the survey itself says each box shows, -1 where it does not: in results that
+            do not keep the class they wrote, it is only known to be rewritten where all the boxes it was voted from
+            are known, and none of them has it.
     """
-    seen = boxes["class"].astype(str).to_numpy()
+    said = pd.DataFrame({"state": _states(defects["status"]), "class": _names(defects["class"])})
+    if {"status_written", "class_written"} <= set(defects.columns):
+        said["set"] = said["state"] != _states(defects["status_written"])
+        said["called"] = said["class"] != _names(defects["class_written"])
+        return said
+    # What such results have from an earlier survey may be set or only carried over.
+    again = pd.to_numeric(defects["n_surveys"], errors="coerce") > 1 if "n_surveys" in defects.columns else False
+    said["set"] = (said["state"] != FIRST) & ~np.asarray(again)
+    seen = _names(boxes["class"])
+    of = [set(seen[owner == row]) for row in range(len(defects))]
+    said["called"] = [bool(some) and name not in some for name, some in zip(said["class"], of, strict=True)]
+    return said
+
+
+def _verdicts(edits: pd.DataFrame) -> list[tuple[str, str] | None]:
+    """By defect: ("reject", ""), ("accept", class), or None where nobody said anything."""
     verdicts: list[tuple[str, str] | None] = []
-    for row, (status, name) in enumerate(zip(defects["status"].astype(str), defects["class"].astype(str), strict=True)):
-        rewritten = (owner == row).any() and name not in set(seen[owner == row])
-        if status == REJECTED:
+    for state, name, is_set, called in edits[["state", "class", "set", "called"]].itertuples(index=False):
+        if state == REJECTED and is_set:
             verdicts.append(("reject", ""))
-        elif status in REAL or rewritten:
+        elif name and state != REJECTED and (called or (is_set and state in REAL)):
             verdicts.append(("accept", name))
         else:
             verdicts.append(None)
     return verdicts
+
+
+def _notes(defects: pd.DataFrame) -> list[str]:
+    """What people wrote that says nothing of a defect's boxes, and was perhaps meant to."""
+    states = Counter(one for one in _states(defects["status"]) if one not in VALUES)
+    known = f"known: {', '.join(VALUES)}"
+    notes = [
+        f"the state {one!r} of {n} defects is none we know, and says nothing ({known})" for one, n in states.items()
+    ]
+    empty = _names(defects["class"]) == ""
+    return notes + [
+        f"the defect {uuid} has no class, and accepts nothing" for uuid in defects["uuid"][empty].astype(str)
+    ]
+
+
+def _states(column: pd.Series[Any]) -> NDArray[np.object_]:
+    return np.array([status_of(one) for one in column], object)
+
+
+def _names(column: pd.Series[Any]) -> NDArray[np.object_]:
+    return np.array(["" if pd.isna(one) else str(one).strip() for one in column], object)
 
 
 def _rows(boxes: pd.DataFrame) -> Sequence[tuple[str, str, Box]]:
