@@ -23,9 +23,10 @@ from models.postprocess import suppress
 from training.judge import Judged
 from training.sources.catalogue import Source
 
-__all__ = ["CRACKS", "POTHOLE", "crack_ratio", "crack_ratio_error", "merge_cracks", "road_figures"]
+__all__ = ["CRACKS", "POTHOLE", "UNTYPED", "crack_ratio", "crack_ratio_error", "merge_cracks", "road_figures"]
 
-CRACKS = ("D00", "D10", "D20", "crack")
+UNTYPED = "crack"
+CRACKS = ("D00", "D10", "D20", UNTYPED)
 POTHOLE = "D40"
 CELL_PX = 32
 MIN_CRACKED_PX = 8

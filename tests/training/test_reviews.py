@@ -134,6 +134,29 @@ def test_a_fix_moves_the_box_and_names_the_class(drive):
     assert (~unknown(one)).sum() == 30 * 80 and about["reviews"]["fix"] == 1
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "known"), [("D40", "D20", ["D20", "D40"]), ("crack", "D20", ["D20"]), ("D20", "crack", ["crack"])]
+)
+def test_a_fix_says_that_the_former_class_is_not_there(drive, was, now, known):
+    boxes = [
+        {"detection": f"d{n}", "image": "s0_0.png", "class": was, "bbox": b}
+        for n, b in enumerate((A, [135, 100, 160, 130]))
+    ]
+    table = lines(drive, *boxes, name="boxes.jsonl")
+    fix = {"detection": "d0", "verdict": "fix", "class": now}
+    (one,), _ = made(drive, lines(drive, fix), detections=table, context=0)
+    assert [name for name, there in zip(CLASSES, one.labelled, strict=True) if there] == known
+    assert [CLASSES[number] for number in one.class_id] == [now]
+    dark = unknown(one)
+    assert dark[100:130, 135:160].all() and not dark[100:130, 100:135].any()
+
+
+def test_a_class_rewritten_in_a_survey_says_that_the_former_one_is_not_there(drive):
+    path = survey(drive / "road.gpkg", [("detected", "D20")])
+    (one,), _ = made(drive, path)
+    assert one.labelled.tolist() == [False, False, True, True, False] and one.class_id.tolist() == [2]
+
+
 def test_boxes_that_nobody_reviewed_teach_nothing(drive):
     boxes = [
         {"detection": f"d{n}", "image": "s0_0.png", "class": "D40", "bbox": b}

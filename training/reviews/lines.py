@@ -85,6 +85,7 @@ class Corrections:
             looked through for everything).
         reviewer: who.
         when: ISO 8601, later goes before earlier.
+        former: for a fix, the class that the box had, where that is known and another.
     """
 
     image: str
@@ -93,6 +94,7 @@ class Corrections:
     name: str | None
     reviewer: str = ""
     when: str = ""
+    former: str | None = None
 
 
 def read_detections(path: Path) -> dict[str, Detection]:
@@ -131,7 +133,8 @@ def _resolved(review: Review, detections: Mapping[str, Detection], where: str) -
     name = review.name or (known.name if known is not None else None)
     if name is None and boxes:
         raise ReviewError("the class is missing", where=where, remedy="Say which class is there, or is not.")
-    return Corrections(image, review.verdict, boxes, name, review.reviewer, review.when)
+    former = known.name if known is not None and review.verdict == "fix" and known.name != name else None
+    return Corrections(image, review.verdict, boxes, name, review.reviewer, review.when, former)
 
 
 def _valid(kind: type[Line], row: Mapping[str, Any], where: str) -> Line:

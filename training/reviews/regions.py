@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.measures import box_iou
 from training.reviews.lines import Corrections
+from training.road import CRACKS, UNTYPED
 from training.sources.boxes import Box
 
 __all__ = ["Lesson", "lessons", "settled"]
@@ -84,7 +85,12 @@ def _ordered(names: set[str], classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def _known(one: Corrections, classes: Sequence[str]) -> tuple[str, ...]:
-    return tuple(classes) if one.name is None else (one.name,)
+    """The classes that a review speaks of; a fix says also that the class which the box had is not there."""
+    if one.name is None:
+        return tuple(classes)
+    # Who names a crack's type, or takes it away, does not say that it is none.
+    refined = UNTYPED in (one.name, one.former) and {one.name, one.former} <= set(CRACKS)
+    return (one.name,) if one.former is None or refined else (one.name, one.former)
 
 
 def _region(one: Corrections, size_px: tuple[int, int], context: float) -> Box:

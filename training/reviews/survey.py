@@ -172,4 +172,6 @@ def _correction(row: tuple[str, str, Box], verdict: tuple[str, str] | None, path
     said, as_class = verdict
     if said == "reject":
         return Corrections(frame, "reject", (box,), None, path.name)
-    return Corrections(frame, "accept" if as_class == name else "fix", (box,), as_class, path.name)
+    if as_class == name:
+        return Corrections(frame, "accept", (box,), name, path.name)
+    return Corrections(frame, "fix", (box,), as_class, path.name, former=name)
