@@ -12,13 +12,13 @@ from PIL import Image
 from training.crops import Crop, choose_window, cut, see_boxes, see_regions
 from training.errors import SourceError
 from training.recipe import Recipe, Stage
+from training.sources.pictures import Picture, read_upright
 from training.sources.samples import Sample
 from training.transplant import Change, Cutting, cut_out, transplant
 from training.weather import equalise, relight
 
 __all__ = ["Album", "Batch", "epoch_batches", "read_picture", "smallest_batch"]
 
-Picture = NDArray[np.uint8]
 PAD = 114
 
 
@@ -50,15 +50,7 @@ def read_picture(sample: Sample) -> Picture:
     Raises:
         SourceError: when it is not there, or cannot be read to its end.
     """
-    try:
-        with Image.open(sample.picture) as image:
-            picture = np.array(image.convert("RGB"))
-    except FileNotFoundError as error:
-        remedy = "Put it back, or take its label away."
-        raise SourceError("the picture is not there any more", where=sample.picture, remedy=remedy) from error
-    except (OSError, SyntaxError) as error:
-        remedy = "Fetch it again, or take picture and label away."
-        raise SourceError(f"the picture cannot be read ({error})", where=sample.picture, remedy=remedy) from error
+    picture = read_upright(sample.picture)
     if sample.blank is not None:
         height, width = picture.shape[:2]
         left, top, right, bottom = sample.blank

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from models.measures import box_iou
 from training.judge import Judged
 from training.outcomes import outcomes_of
+from training.sources.pictures import read_upright
 from training.sources.samples import Sample
 
 __all__ = ["Blunder", "contact_sheet", "worst_errors"]
@@ -100,14 +101,12 @@ def _tile(one: Blunder) -> Image.Image:
     left, top, right, bottom = one.xyxy
     side = round(max(LEAST_PX, SURROUNDINGS * max(right - left, bottom - top)))
     scale = TILE_PX / side
-    with Image.open(one.sample.picture) as image:
-        middle = (left + right, top + bottom)
-        # Inside the picture, where that is large enough.
-        corner = [
-            max(0, min(round((twice - side) / 2), at - side)) for twice, at in zip(middle, image.size, strict=True)
-        ]
-        box = (corner[0], corner[1], corner[0] + side, corner[1] + side)
-        tile = image.convert("RGB").crop(box).resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC)
+    image = Image.fromarray(read_upright(one.sample.picture))
+    middle = (left + right, top + bottom)
+    # Inside the picture, where that is large enough.
+    corner = [max(0, min(round((twice - side) / 2), at - side)) for twice, at in zip(middle, image.size, strict=True)]
+    box = (corner[0], corner[1], corner[0] + side, corner[1] + side)
+    tile = image.crop(box).resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(tile)
     others = [(tuple(other), NEIGHBOUR, 1) for other in one.sample.xyxy.tolist() if tuple(other) != one.xyxy]
     for xyxy, colour, width in (*others, (one.xyxy, COLOURS[one.kind], 3)):

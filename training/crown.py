@@ -11,7 +11,7 @@ from models.detections import Detections
 from models.measures import OperatingPoint, count_bias, one_to_one, plot_f1
 from models.plots import errors_of, mean_of, stems_summary
 from training.judge import Judged
-from training.sources.boxes import picture_size
+from training.sources.pictures import picture_size
 
 __all__ = ["CROWN", "count_threshold", "crown_figures", "plot_threshold"]
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from models.band import see_all
 from models.detections import Detections
@@ -25,6 +23,7 @@ from models.measures import (
 )
 from models.tiles import see_tiled
 from training.recipe import PictureDemand
+from training.sources.pictures import Picture, read_upright
 from training.sources.samples import Sample
 
 __all__ = ["Judged", "against", "choose_threshold", "class_figures", "look", "rounded"]
@@ -138,10 +137,9 @@ def _seen(detector: Detector, samples: Sequence[Sample]) -> Iterator[Detections]
         yield from pool.map(see, samples)
 
 
-def _pictures(samples: Sequence[Sample]) -> Iterator[NDArray[np.uint8]]:
+def _pictures(samples: Sequence[Sample]) -> Iterator[Picture]:
     for sample in samples:
-        with Image.open(sample.picture) as image:
-            yield np.asarray(image.convert("RGB"))
+        yield read_upright(sample.picture)
 
 
 def _told_at(threshold: float, curve: Sequence[OperatingPoint]) -> float | None:

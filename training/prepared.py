@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from models.card import sha256_of
 from training.errors import SourceError
 from training.folders import foreign, sources_within
-from training.sources.boxes import picture_size
 from training.sources.catalogue import PictureTable, Source
+from training.sources.pictures import picture_size
 from training.sources.samples import Sample, Sets
 
 __all__ = ["ABOUT", "CATALOGUE", "Part", "chosen", "write_prepared"]

@@ -7,9 +7,12 @@ import pytest
 from PIL import Image
 
 from models.measures import box_iou
+from training.batches import read_picture
 from training.errors import SourceError
+from training.judge import _pictures
 from training.sources.catalogue import Pieces, Source, read_catalogue
 from training.sources.masks import boxes_of_mask
+from training.sources.pictures import picture_size, read_upright
 from training.sources.samples import load_samples
 
 SIZE = (200, 100)
@@ -289,6 +292,37 @@ def test_a_broken_picture_is_named(tmp_path):
     with pytest.raises(SourceError, match="cannot be read") as error:
         read(source("yolo", {"0": "person"}), tmp_path, ("person",))
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_a_picture_is_read_upright_as_people_saw_it_when_they_labelled(tmp_path, suffix):
+    split = tmp_path / "set" / "train"
+    lying = np.zeros((100, 200, 3), np.uint8)
+    lying[:, 150:] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by 90° to the right: the white band is at the foot
+    path = split / "images" / f"a.{suffix}"
+    path.parent.mkdir(parents=True)
+    Image.fromarray(lying).save(path, exif=exif)
+    text(split / "labels" / "a.txt", "0 0.5 0.875 1 0.25")
+    (one,) = read(source("yolo", {"0": "person"}), tmp_path, ("person",))
+    assert picture_size(path) == (100, 200) and boxes(one) == [[0, 0, 150, 100, 200]]
+    for seen in (read_upright(path), read_picture(one), next(_pictures([one]))):
+        assert seen.shape == (200, 100, 3)
+        assert seen[155:].mean() > 250 and seen[:145].mean() < 5
+
+
+def test_grey_pictures_of_16_bits_keep_their_tones_and_those_of_32_are_refused(tmp_path):
+    tones = np.linspace(0, 65535, 200 * 100).reshape(100, 200)
+    for suffix in ("png", "tif"):
+        Image.fromarray(tones.astype(np.uint16)).save(tmp_path / f"a.{suffix}")
+        seen = read_upright(tmp_path / f"a.{suffix}")
+        assert seen.dtype == np.uint8 and seen.shape == (100, 200, 3)
+        assert np.abs(seen[..., 1] - tones / 257).max() <= 0.51
+    for kind in (np.float32, np.int32):
+        Image.fromarray(tones.astype(kind)).save(tmp_path / "b.tif")
+        with pytest.raises(SourceError, match=r"b\.tif: the picture has pixels of 32 bits"):
+            read_upright(tmp_path / "b.tif")
 
 
 def test_an_annotation_without_its_picture_is_named(tmp_path):

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from models.card import sha256_of
 from training.errors import ReviewError
@@ -23,6 +22,7 @@ from training.reviews.lines import Corrections, read_detections, read_reviews
 from training.reviews.regions import Lesson, lessons, settled
 from training.reviews.survey import Note, read_survey
 from training.sources.boxes import clip
+from training.sources.pictures import read_upright
 
 __all__ = ["Request", "build"]
 
@@ -30,7 +30,6 @@ MANIFEST, ABOUT, CATALOGUE = "manifest.csv", "dataset.yaml", "catalogue.yaml"
 COLUMNS = ("name", "kind", "labelled", "boxes", "ignored_regions", "place", "image", "copied_from")
 WHOLE, PARTLY = "whole", "partly"
 Progress = Callable[[int, int], None]
-Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,7 @@ def build(request: Request, progress: Progress | None = None) -> dict[str, Any]:
 
     Raises:
         ReviewError: when reviews cannot be read or contradict one another, or a picture or class is unknown.
+        SourceError: when a picture cannot be read.
     """
     notes: list[str] = []
     by_picture = _gathered(request, notes.append)
@@ -135,7 +135,7 @@ def _consistent(image: str, said: list[Corrections]) -> list[Corrections]:
 
 def _picture(request: Request, staging: Path, image: str, said: Sequence[Corrections]) -> list[_Part]:
     path = _find(request.pictures, image)
-    picture = _read(path)
+    picture = read_upright(path)
     size = picture.shape[1], picture.shape[0]
     inside = [box for one in said for box in one.boxes]
     for box in inside:
@@ -270,14 +270,6 @@ def _find(folders: Sequence[Path], image: str) -> Path:
     if found is None:
         raise ReviewError("the picture is not there", where=image, remedy=remedy)
     return found
-
-
-def _read(path: Path) -> Picture:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"), np.uint8)
-    except (UnidentifiedImageError, OSError) as error:
-        raise ReviewError("the picture cannot be read", where=path) from error
 
 
 def _file(staging: Path, row: Mapping[str, Any], folder: str, suffix: str) -> Path:

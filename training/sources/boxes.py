@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from training.errors import SourceError
 
-__all__ = ["PICTURES", "Box", "Labelled", "Place", "clip", "find_picture", "picture_size", "pictures_in"]
+__all__ = ["PICTURES", "Box", "Labelled", "Place", "clip", "find_picture", "pictures_in"]
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -56,19 +55,6 @@ def find_picture(folder: Path, name: str, said_by: object) -> Path:
     if ".." in Path(name).parts or not path.is_file():
         raise SourceError(f"the picture {name} is missing from {folder}", where=said_by)
     return path
-
-
-def picture_size(path: Path) -> tuple[int, int]:
-    """Width and height in px.
-
-    Raises:
-        SourceError: when it is no picture.
-    """
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (UnidentifiedImageError, OSError) as error:
-        raise SourceError("the picture cannot be read", where=path) from error
 
 
 def clip(box: Box, size_px: tuple[float, float], where: object) -> Box | None:

@@ -4,7 +4,8 @@ import csv
 from pathlib import Path
 
 from training.errors import SourceError
-from training.sources.boxes import Box, Labelled, Place, clip, find_picture, picture_size
+from training.sources.boxes import Box, Labelled, Place, clip, find_picture
+from training.sources.pictures import picture_size
 
 __all__ = ["load_deepforest"]
 

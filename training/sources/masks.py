@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.errors import SourceError
-from training.sources.boxes import Box, Labelled, Place, picture_size, pictures_in
+from training.sources.boxes import Box, Labelled, Place, pictures_in
 from training.sources.catalogue import Pieces
+from training.sources.pictures import picture_size
 
 __all__ = ["boxes_of_mask", "load_dnit", "load_masks"]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import SourceError
-from training.sources.boxes import Box, Labelled, Place, clip, find_picture, picture_size, pictures_in
+from training.sources.boxes import Box, Labelled, Place, clip, find_picture, pictures_in
+from training.sources.pictures import picture_size
 
 __all__ = ["load_crowdhuman", "load_vistas"]
 

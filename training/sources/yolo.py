@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from training.errors import SourceError
-from training.sources.boxes import Box, Labelled, Place, clip, picture_size, pictures_in
+from training.sources.boxes import Box, Labelled, Place, clip, pictures_in
+from training.sources.pictures import picture_size
 
 __all__ = ["Box", "load_yolo", "read_yolo"]
 
