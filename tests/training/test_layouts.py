@@ -287,6 +287,23 @@ def test_impossible_yolo_is_named_in_one_line(tmp_path, name, line, words):
     assert "\n" not in str(error.value)
 
 
+def test_labels_of_editors_that_mark_utf_8_lose_no_line_and_other_encodings_are_named(tmp_path):
+    split = tmp_path / "set" / "train"
+    picture(split / "images" / "a.png")
+    path = text(split / "labels" / "a.txt", "\ufeff0 0.5 0.5 0.2 0.2\n")
+    (one,) = read(source("yolo", {"0": "person"}), tmp_path, ("person",))
+    assert len(one.xyxy) == 1
+    entry, _, annotations = write_oam(tmp_path, COCO)
+    annotations.write_text("\ufeff" + annotations.read_text(encoding="utf-8"), encoding="utf-8")
+    assert len(load_samples("oam_tcd", entry, tmp_path, "train", ("crown",))) == 2
+    for labels in (path, annotations):
+        labels.write_bytes("# 道路".encode("cp932"))
+    for name, one, classes in (("set", source("yolo", {"0": "person"}), ("person",)), ("oam_tcd", entry, ("crown",))):
+        with pytest.raises(SourceError, match="no UTF-8 text") as error:
+            load_samples(name, one, tmp_path, "train", classes)
+        assert str(path if name == "set" else annotations) in str(error.value)
+
+
 def test_a_broken_picture_is_named(tmp_path):
     path = text(tmp_path / "set" / "train" / "images" / "a.png", "no picture")
     with pytest.raises(SourceError, match="cannot be read") as error:

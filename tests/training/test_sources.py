@@ -116,6 +116,8 @@ def test_a_city_adds_its_own_and_faults_are_named(tmp_path):
     own.write_text("our_city: " + entry.replace("LAYOUT", "yolo"), encoding="utf-8")
     known = read_catalogue(own)
     assert known["our_city"].title == "Ours" and "dnit" in known
+    own.write_text("\ufeffour_city: " + entry.replace("LAYOUT", "yolo"), encoding="utf-8")
+    assert "our_city" in read_catalogue(own)
     own.write_text("our_city: " + entry.replace("LAYOUT", "cocoa"), encoding="utf-8")
     with pytest.raises(SourceError, match="our_city: layout"):
         read_catalogue(own)

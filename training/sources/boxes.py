@@ -7,7 +7,7 @@ import numpy as np
 
 from training.errors import SourceError
 
-__all__ = ["PICTURES", "Box", "Labelled", "Place", "clip", "find_picture", "pictures_in"]
+__all__ = ["PICTURES", "Box", "Labelled", "Place", "clip", "find_picture", "pictures_in", "read_labels"]
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -55,6 +55,21 @@ def find_picture(folder: Path, name: str, said_by: object) -> Path:
     if ".." in Path(name).parts or not path.is_file():
         raise SourceError(f"the picture {name} is missing from {folder}", where=said_by)
     return path
+
+
+def read_labels(path: Path) -> str:
+    """The text of a file of labels, without the mark that some editors put before it (a BOM).
+
+    Raises:
+        SourceError: when it cannot be read, or is no UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        remedy = "Save it as UTF-8."
+        raise SourceError("the labels are no UTF-8 text", where=path, remedy=remedy) from error
+    except OSError as error:
+        raise SourceError("the annotations cannot be read", where=path) from error
 
 
 def clip(box: Box, size_px: tuple[float, float], where: object) -> Box | None:

@@ -196,7 +196,7 @@ def find_source(catalogue: Mapping[str, Source], name: str) -> Source:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError("the catalogue cannot be read", where=path) from error
 

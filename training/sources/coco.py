@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import SourceError
-from training.sources.boxes import Box, Labelled, Place, clip, find_picture
+from training.sources.boxes import Box, Labelled, Place, clip, find_picture, read_labels
 
 __all__ = ["load_coco"]
 
@@ -58,9 +58,9 @@ def _labelled(content: dict[str, Any], place: Place) -> list[Labelled]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SourceError("the annotations cannot be read", where=path) from error
+        content = json.loads(read_labels(path))
+    except ValueError as error:
+        raise SourceError(f"the annotations are no JSON ({error})", where=path) from error
     if not isinstance(content, dict):
         raise SourceError("the annotations are no JSON object", where=path)
     return content

@@ -5,7 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from training.errors import SourceError
-from training.sources.boxes import Box, Labelled, Place, clip, pictures_in
+from training.sources.boxes import Box, Labelled, Place, clip, pictures_in, read_labels
 from training.sources.pictures import picture_size
 
 __all__ = ["load_mot", "load_visdrone"]
@@ -86,12 +86,10 @@ def _corners(row: list[float]) -> Box:
 
 
 def _rows(path: Path, least: int) -> list[list[float]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = [[field for field in row if field.strip()] for row in csv.reader(file) if row]
-    except OSError as error:
+    if not path.is_file():
         remedy = "Pictures without a label file are unlabelled; one with nothing on it has an empty file."
-        raise SourceError("the label file is missing", where=path, remedy=remedy) from error
+        raise SourceError("the label file is missing", where=path, remedy=remedy)
+    lines = [[field for field in row if field.strip()] for row in csv.reader(read_labels(path).splitlines()) if row]
     rows = []
     for number, line in enumerate(lines, start=1):
         try:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import SourceError
-from training.sources.boxes import Box, Labelled, Place, clip, find_picture, pictures_in
+from training.sources.boxes import Box, Labelled, Place, clip, find_picture, pictures_in, read_labels
 from training.sources.pictures import picture_size
 
 __all__ = ["load_crowdhuman", "load_vistas"]
@@ -19,12 +19,8 @@ def load_crowdhuman(place: Place) -> list[Labelled]:
     Raises:
         SourceError: when the file cannot be read, a picture is missing, or a line is no such record.
     """
-    try:
-        lines = place.annotations.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise SourceError("the annotations cannot be read", where=place.annotations) from error
     labelled = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_labels(place.annotations).splitlines(), start=1):
         where = f"{place.annotations}, line {number}"
         try:
             labelled.append(_person_picture(json.loads(line), place.images, where))
@@ -59,12 +55,12 @@ def _person_picture(record: dict[str, Any], folder: Path, where: str) -> Labelle
 
 
 def _vistas_picture(picture: Path, path: Path) -> Labelled:
+    if not path.is_file():
+        raise SourceError("the annotation is missing", where=path)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(read_labels(path))
         size = float(record["width"]), float(record["height"])
         boxes = [(str(one["label"]), _around(one["polygon"], size, path)) for one in record["objects"]]
-    except FileNotFoundError as error:
-        raise SourceError("the annotation is missing", where=path) from error
     except (KeyError, TypeError, ValueError) as error:
         raise SourceError(f"no Vistas annotation ({type(error).__name__}: {error})", where=path) from error
     return Labelled(picture, picture.stem, [(label, box) for label, box in boxes if box is not None])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from training.errors import SourceError
-from training.sources.boxes import Box, Labelled, Place, clip, pictures_in
+from training.sources.boxes import Box, Labelled, Place, clip, pictures_in, read_labels
 from training.sources.pictures import picture_size
 
 __all__ = ["Box", "load_yolo", "read_yolo"]
@@ -41,7 +41,7 @@ def read_yolo(path: Path, size_px: tuple[int, int]) -> list[tuple[str, Box]]:
         return []
     width, height = size_px
     boxes = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_labels(path).splitlines(), start=1):
         if not line.strip():
             continue
         fields, where = line.split(), f"{path}, line {number}"
