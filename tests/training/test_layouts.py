@@ -128,6 +128,9 @@ def test_coco_as_oam_tcd_converts_to_it(tmp_path):
     assert empty.picture.name == "a.png" and boxes(empty) == []
     assert boxes(full) == [[0, 10, 20, 40, 60]]
     assert sorted(full.ignored.tolist()) == [[0, 90, 10, 100], [100, 0, 200, 50]]
+    unsized = {**COCO, "images": [{**one, "width": None, "height": None} for one in COCO["images"]]}
+    write_oam(tmp_path, unsized)
+    assert boxes(load_samples("oam_tcd", entry, tmp_path, "train", ("crown",))[1]) == boxes(full)
 
 
 @pytest.mark.parametrize(
@@ -145,10 +148,14 @@ def test_coco_as_oam_tcd_converts_to_it(tmp_path):
             {"images": [{"id": 1, "file_name": "gone.png", "width": 9, "height": 9}], "annotations": []},
             "gone.png is missing",
         ),
+        (
+            {"images": [{"id": 1, "file_name": "a.png", "width": 100, "height": 50}], "annotations": []},
+            "a.png: labels are of 100 × 50 px, their picture has 200 × 100",
+        ),
         ({"images": [{"id": 1, "file_name": "../a", "width": 9, "height": 9}], "annotations": []}, "missing"),
         ({"categories": [{"id": 1}]}, "not COCO's"),
     ],
-    ids=["outside", "unknown picture", "missing picture", "path out of the folder", "no name"],
+    ids=["outside", "unknown picture", "missing picture", "another size", "path out of the folder", "no name"],
 )
 def test_impossible_coco_is_named_in_one_line(tmp_path, change, words):
     entry, _, path = write_oam(tmp_path, {**COCO, **change})

@@ -54,7 +54,27 @@ def test_rdd2022_japan_is_one_entry_of_the_catalogue_and_reads_as_shipped(tmp_pa
 
 def test_voc_boxes_are_clipped_to_the_picture_and_empty_ones_left_out(tmp_path):
     path = write_voc(tmp_path, "a", [("D00", (-5, 10, 700, 20)), ("D10", (30, 30, 30, 50))])
-    assert read_voc(path) == [("D00", (0.0, 10.0, 600.0, 20.0))]
+    assert read_voc(path, (600, 600)) == [("D00", (0.0, 10.0, 600.0, 20.0))]
+
+
+def test_an_annotation_that_states_no_size_takes_the_picture_s(tmp_path):
+    path = write_voc(tmp_path, "a", [("D00", (500, 10, 700, 20))])
+    whole = path.read_text(encoding="utf-8")
+    stated = "<width>600</width><height>600</height>"
+    for size in ("<width>0</width><height>0</height>", ""):
+        path.write_text(whole.replace(stated, size), encoding="utf-8")
+        assert read_voc(path, (600, 600)) == [("D00", (500.0, 10.0, 600.0, 20.0))]
+
+
+def test_an_annotation_of_another_picture_is_named(tmp_path):
+    path = write_voc(tmp_path, "a", [("D00", (5, 10, 700, 20))])
+    with pytest.raises(SourceError, match="labels are of 600 × 600 px, their picture has 300 × 300") as error:
+        read_voc(path, (300, 300))
+    assert str(path) in str(error.value)
+    text = path.read_text(encoding="utf-8").replace("<width>600", "<width>800")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SourceError, match="label it upright, as its EXIF shows it"):
+        read_voc(path, (600, 800))
 
 
 @pytest.mark.parametrize(
@@ -69,13 +89,13 @@ def test_an_unreadable_annotation_is_named(tmp_path, content, words):
     path = tmp_path / "broken.xml"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(SourceError, match=words) as error:
-        read_voc(path)
+        read_voc(path, (600, 600))
     assert str(path) in str(error.value)
 
 
 def test_a_picture_without_annotation_is_not_taken_for_an_empty_one(tmp_path):
     with pytest.raises(SourceError, match="missing"):
-        read_voc(tmp_path / "none.xml")
+        read_voc(tmp_path / "none.xml", (600, 600))
 
 
 def test_absence_teaches_nothing_where_the_data_set_is_known_to_have_gaps(tmp_path):

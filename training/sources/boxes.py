@@ -7,7 +7,17 @@ import numpy as np
 
 from training.errors import SourceError
 
-__all__ = ["PICTURES", "Box", "Labelled", "Place", "clip", "find_picture", "pictures_in", "read_labels"]
+__all__ = [
+    "PICTURES",
+    "Box",
+    "Labelled",
+    "Place",
+    "clip",
+    "find_picture",
+    "pictures_in",
+    "read_labels",
+    "refuse_other_size",
+]
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -55,6 +65,22 @@ def find_picture(folder: Path, name: str, said_by: object) -> Path:
     if ".." in Path(name).parts or not path.is_file():
         raise SourceError(f"the picture {name} is missing from {folder}", where=said_by)
     return path
+
+
+def refuse_other_size(stated: tuple[float, float], size_px: tuple[int, int], where: object) -> None:
+    """Refuse labels that say that they were drawn on a picture of another size; 0 says nothing.
+
+    Raises:
+        SourceError: naming both sizes.
+    """
+    (width, height), (columns, rows) = stated, size_px
+    if not width or not height or (width == columns and height == rows):
+        return
+    what = f"labels are of {width:g} × {height:g} px, their picture has {columns} × {rows}"
+    remedy = "Give the picture that was labelled, or correct the stated size."
+    if width == rows and height == columns:
+        remedy = "They were drawn on the picture lying: label it upright, as its EXIF shows it."
+    raise SourceError(what, where=where, remedy=remedy)
 
 
 def read_labels(path: Path) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import SourceError
-from training.sources.boxes import Box, Labelled, Place, clip, find_picture, read_labels
+from training.sources.boxes import Box, Labelled, Place, clip, find_picture, read_labels, refuse_other_size
+from training.sources.pictures import picture_size
 
 __all__ = ["load_coco"]
 
@@ -17,7 +18,8 @@ def load_coco(place: Place) -> list[Labelled]:
     Crowds (`iscrowd`) are regions in which single objects are not labelled.
 
     Raises:
-        SourceError: when the file cannot be read, a picture is missing, or an annotation names no picture or category.
+        SourceError: when the file cannot be read, a picture is missing or of another size than is stated (null states
+            nothing), or an annotation names no picture or category.
     """
     content = _read(place.annotations)
     try:
@@ -30,6 +32,11 @@ def load_coco(place: Place) -> list[Labelled]:
 def _labelled(content: dict[str, Any], place: Place) -> list[Labelled]:
     names = {one["id"]: str(one["name"]) for one in content["categories"]}
     images = {one["id"]: one for one in content["images"]}
+    pictures = {key: find_picture(place.images, one["file_name"], place.annotations) for key, one in images.items()}
+    sizes = {key: picture_size(picture) for key, picture in pictures.items()}
+    for key, one in images.items():
+        stated = float(one.get("width") or 0), float(one.get("height") or 0)
+        refuse_other_size(stated, sizes[key], f"{place.annotations}, {one['file_name']}")
     boxes: dict[Any, list[tuple[str, Box]]] = defaultdict(list)
     crowds: dict[Any, list[Box]] = defaultdict(list)
     for one in content["annotations"]:
@@ -38,7 +45,7 @@ def _labelled(content: dict[str, Any], place: Place) -> list[Labelled]:
         if image is None or name is None:
             raise SourceError("the annotation names no picture or category of the file", where=where)
         left, top, width, height = (float(number) for number in one["bbox"])
-        inside = clip((left, top, left + width, top + height), (image["width"], image["height"]), where)
+        inside = clip((left, top, left + width, top + height), sizes[image["id"]], where)
         if inside is None:
             continue
         if one.get("iscrowd"):
@@ -47,7 +54,7 @@ def _labelled(content: dict[str, Any], place: Place) -> list[Labelled]:
             boxes[image["id"]].append((name, inside))
     return [
         Labelled(
-            picture=find_picture(place.images, one["file_name"], place.annotations),
+            picture=pictures[one["id"]],
             key=str(Path(one["file_name"]).with_suffix("").as_posix()),
             boxes=boxes[one["id"]],
             ignored=tuple(crowds[one["id"]]),

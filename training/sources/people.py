@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import SourceError
-from training.sources.boxes import Box, Labelled, Place, clip, find_picture, pictures_in, read_labels
+from training.sources.boxes import Box, Labelled, Place, clip, find_picture, pictures_in, read_labels, refuse_other_size
 from training.sources.pictures import picture_size
 
 __all__ = ["load_crowdhuman", "load_vistas"]
@@ -59,7 +59,8 @@ def _vistas_picture(picture: Path, path: Path) -> Labelled:
         raise SourceError("the annotation is missing", where=path)
     try:
         record = json.loads(read_labels(path))
-        size = float(record["width"]), float(record["height"])
+        size = picture_size(picture)
+        refuse_other_size((float(record["width"] or 0), float(record["height"] or 0)), size, path)
         boxes = [(str(one["label"]), _around(one["polygon"], size, path)) for one in record["objects"]]
     except (KeyError, TypeError, ValueError) as error:
         raise SourceError(f"no Vistas annotation ({type(error).__name__}: {error})", where=path) from error
