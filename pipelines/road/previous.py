@@ -55,7 +55,7 @@ _DERIVED = {
     *("reasons_ja", "reasons_en", "change", "growth_m", "n_surveys", "status", "note", "found_as", "section", "fid"),
     "beside_road",
 }
-_MADE_HERE = frozenset({"class_found", "geometry"})
+_MADE_HERE = frozenset({"class_found", "class_written", "status_written", "geometry"})
 # Size is uncertain by this share of itself where a table does not say.
 _SIZE_SHARE = 0.25
 # A larger claim says that the place is not known at all; it must not widen the search without end.
@@ -167,7 +167,7 @@ def compare(
         A new table, the survey's defects in their order and then the old ones that were not found. To the columns of
         `defects` it adds `status`, `change`, `note`, `growth_m` (NaN without a match), `n_surveys`, `class_found` (the
         class; where a person set another, what it was before: "" for what people added), `class_written` and
-        `status_written` (class and state as they are here, by which it shows what people change afterwards),
+        `status_written` (class and state before anybody looked at these frames, by which it shows what people set),
         `found_as` (the uuid in `defects`; "" for rows only carried over) and the columns that people added.
 
     Raises:
