@@ -22,6 +22,9 @@ from pipelines.report.fonts import picture_font
 from pipelines.report.overhead import photograph_above
 from pipelines.report.words import compass
 
+PHOTOS = "photos"
+"""The folder of the photos, relative to the report."""
+
 _ASPECT = 16 / 9
 _HORIZON_AT = 0.42  # of the photo's height: leaves room for the enlargement, where nothing may be shown anyway
 _INSET_SHARE = 0.38
@@ -63,7 +66,7 @@ class View:
 
 def photo_path(uuid: str) -> str:
     """Where the photo of a defect lies, relative to the report; the same in every run."""
-    return f"photos/{uuid}.jpg"
+    return f"{PHOTOS}/{uuid}.jpg"
 
 
 def write_photos(
@@ -76,7 +79,7 @@ def write_photos(
     Returns:
         uuid → path of its photo relative to `out_dir`.
     """
-    (out_dir / "photos").mkdir(parents=True, exist_ok=True)
+    (out_dir / PHOTOS).mkdir(parents=True, exist_ok=True)
     ordered = sorted(source.boxes.items(), key=lambda pair: (pair[1].frame, pair[0]))
     written: dict[str, str] = {}
     take = _photographer(source, params)

@@ -4,7 +4,7 @@ survey → preflight → detect → observe → consolidate → compare → judg
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -21,13 +21,14 @@ from models.card import ModelCard
 from models.detector import Detector
 from pipelines.drive import Looked, Looking, detect_drive, detection_key
 from pipelines.edited import admit, refuse_edited, refuse_previous, work_folder
-from pipelines.errors import SurveyError
+from pipelines.errors import OutputError, SurveyError
 from pipelines.executor import READERS
 from pipelines.frames import FrameSource, Picture
 from pipelines.journal import Journal, sole_writer
 from pipelines.params import RoadParams
 from pipelines.preflight import Ready, preflight
 from pipelines.report.content import Provenance
+from pipelines.report.photo import PHOTOS
 from pipelines.report.road_users import RoadUsers
 from pipelines.road.consolidate import consolidate
 from pipelines.road.coverage import seen_ground
@@ -35,11 +36,11 @@ from pipelines.road.evidence import Watch
 from pipelines.road.judge import judge
 from pipelines.road.observe import fits, frame_table, observe
 from pipelines.road.previous import called_now, compare, on_roads, open_previous
-from pipelines.road.publish import GEOPACKAGE_NAME, Published, Results, publish
+from pipelines.road.publish import GEOPACKAGE_NAME, PRODUCTS, Published, Results, publish
 from pipelines.road.sections import rate_sections
 from pipelines.survey import Survey
 
-__all__ = ["RECORD", "Job", "assess", "provenance_of", "refuse_lost_work", "run_road"]
+__all__ = ["RECORD", "Job", "assess", "provenance_of", "refuse_lost_work", "refuse_mixing", "run_road"]
 
 Progress = Callable[[int, int], None]
 
@@ -85,6 +86,7 @@ def run_road(survey: Survey, job: Job) -> tuple[Results, Published]:
         SurveyError: the survey cannot be used.
         OutputError: the results cannot be written, or would overwrite what people edited.
     """
+    refuse_mixing(survey.frames, job.out_dir)
     work = work_folder(job.out_dir)
     with sole_writer(work):
         refuse_lost_work(survey.previous, job.out_dir, work / RECORD)
@@ -220,3 +222,24 @@ def refuse_lost_work(previous: Path | None, out_dir: Path, known: Path) -> None:
     remedy = f"Give another --out, and --previous {product} to take over what people edited"
     refuse_previous(previous, product, "the previous survey's results would be overwritten", remedy)
     refuse_edited(product, known, remedy)
+
+
+def refuse_mixing(pictures: Iterable[Path], out_dir: Path) -> None:
+    """What is looked at, and the results, lie apart: neither is written over, nor taken for the other by the next run.
+
+    Args:
+        pictures: folders and files that a survey is made from.
+        out_dir: folder of the products.
+
+    Raises:
+        OutputError: they would be mixed.
+    """
+    out = out_dir.resolve()
+    for path in pictures:
+        place = path.resolve()
+        if place.is_relative_to(out / PHOTOS) or (place.parent == out and place.name in PRODUCTS):
+            what = "the results would be written over the pictures that they are made from"
+            raise OutputError(what, where=path, remedy="Give another --out")
+        if out.is_relative_to(place):
+            what = "the results would lie among the frames, and the next run would take them for frames"
+            raise OutputError(what, where=out_dir, remedy="Give an --out beside the folder of the frames")

@@ -17,12 +17,13 @@ import pyproj
 import shapely
 from numpy.typing import NDArray
 
-from geo.geopackage import Layer, write_geopackage
+from geo.errors import LayerError
+from geo.geopackage import Layer, read_layer, write_geopackage
 from pipelines.edited import Admit
 from pipelines.errors import OutputError
 from pipelines.journal import flush_folder
 from pipelines.report.content import PhotoBox, PhotoSource, Progress, ReportContent
-from pipelines.report.photo import photo_path
+from pipelines.report.photo import PHOTOS, photo_path
 from pipelines.report.words import JUDGEMENTS, LANGUAGES, REASONS, name, say, variant
 from pipelines.report.write import PAGE_NAME, SHEET_NAME, document_name, map_name, write_report
 from pipelines.road import layers as looks
@@ -34,6 +35,7 @@ from pipelines.road.status import CLOSED
 __all__ = [
     "GEOJSON_NAME",
     "GEOPACKAGE_NAME",
+    "PRODUCTS",
     "SUMMARY_NAME",
     "Published",
     "Results",
@@ -45,6 +47,14 @@ __all__ = [
 GEOPACKAGE_NAME = "road.gpkg"
 GEOJSON_NAME = "defects.geojson"
 SUMMARY_NAME = "summary.txt"
+PRODUCTS = frozenset(
+    {
+        *(GEOPACKAGE_NAME, GEOJSON_NAME, SUMMARY_NAME, PAGE_NAME, SHEET_NAME),
+        *(name_in(lang) for lang in LANGUAGES for name_in in (document_name, map_name)),
+    }
+)
+"""Names of all files that a job may write beside the photos."""
+
 _STAGING = ".publishing"
 _OWN_STEPS = 3
 
@@ -266,6 +276,15 @@ def _photos_kept(results: Results, out_dir: Path) -> set[str]:
     return {path for path in paths if (out_dir / path).is_file()}
 
 
+def _photos_written(out_dir: Path) -> set[str]:
+    """Photos of the results that stand in the folder; others in it are people's own."""
+    try:
+        table = read_layer(out_dir / GEOPACKAGE_NAME, "defects")
+    except LayerError:
+        return set()
+    return {photo_path(str(uuid)) for uuid in table.get("uuid", ())}
+
+
 def _photo_column(defects: gpd.GeoDataFrame, staging: Path, kept: set[str]) -> list[str | None]:
     paths = [photo_path(str(uuid)) for uuid in defects["uuid"]]
     return [path if path in kept or (staging / path).is_file() else None for path in paths]
@@ -321,18 +340,20 @@ def _layer(name: str, frame: gpd.GeoDataFrame, style: Any) -> Layer:
 def _move_in(staging: Path, out_dir: Path, kept: set[str]) -> None:
     """Rename every file into place, photos before what links to them and the summary last; drop what is out of date.
 
-    That is photos now unused, and reports of an earlier run in languages that this one does not write.
+    That is photos of an earlier run now unused, and its reports in languages that this one does not write. The photos
+    go while the GeoPackage that says which they are still stands.
     """
     files = sorted(path for path in staging.rglob("*") if path.is_file())
     files.sort(key=lambda path: (path.parent == staging, path.name == SUMMARY_NAME))
     new = {path.relative_to(staging).as_posix() for path in files}
+    stale = _photos_written(out_dir) - new - kept
+    for photo in sorted((out_dir / PHOTOS).glob("*.jpg")):
+        if photo.relative_to(out_dir).as_posix() in stale:
+            photo.unlink()
     for path in files:
         target = out_dir / path.relative_to(staging)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
-    for photo in sorted((out_dir / "photos").glob("*.jpg")):
-        if photo.relative_to(out_dir).as_posix() not in new | kept:
-            photo.unlink()
     for report in {name_in(lang) for lang in LANGUAGES for name_in in (document_name, map_name)} - new:
         (out_dir / report).unlink(missing_ok=True)
     flush_folder(out_dir)

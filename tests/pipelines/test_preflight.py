@@ -8,8 +8,9 @@ import pytest
 from driven import BEGUN, north, picture, ready, survey_of, track
 from PIL import Image
 
-from pipelines.errors import SurveyError
+from pipelines.errors import OutputError, SurveyError
 from pipelines.report.words import REASONS, name
+from pipelines.road.job import refuse_mixing
 
 
 def round_a_bend(second: float) -> tuple[float, float]:
@@ -135,3 +136,24 @@ def test_a_track_in_local_times_is_in_the_stated_time_zone(tmp_path, kind):
                 image.save(path, exif=exif)
     survey = replace(survey_of(tmp_path, timezone="Asia/Tokyo"), track=log)
     assert len(ready(survey).chosen) == 16
+
+
+@pytest.mark.parametrize(
+    ("frames", "out", "line"),
+    [
+        ("drive/photos", "drive", "written over the pictures"),
+        ("drive/photos/may", "drive", "written over the pictures"),
+        ("drive/map_en.png", "drive", "written over the pictures"),
+        ("drive", "drive", "lie among the frames"),
+        ("drive", "drive/results/may", "lie among the frames"),
+    ],
+)
+def test_results_and_frames_lie_apart(tmp_path, frames, out, line):
+    with pytest.raises(OutputError, match=line) as caught:
+        refuse_mixing([tmp_path / frames], tmp_path / out)
+    assert "--out" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize("out", ["drive", "drive/results", "results", "drive/frames of may"])
+def test_results_may_lie_beside_the_frames(tmp_path, out):
+    refuse_mixing([tmp_path / "drive" / "frames", tmp_path / "drive" / "film.mp4"], tmp_path / out)

@@ -180,16 +180,26 @@ def test_photos_that_no_defect_has_are_removed_but_those_of_defects_not_seen_thi
     old = light.defects.copy()
     # The frame of this name is the new survey's, not the one in which the carried-over defect was once seen.
     old["found_as"] = ["", *old["uuid"][1:]]
-    (tmp_path / "photos").mkdir()
-    kept = tmp_path / "photos" / f"{old['uuid'].iloc[0]}.jpg"
-    stale = tmp_path / "photos" / "00000000-0000-5000-8000-000000000000.jpg"
-    for photo in (kept, stale):
-        photo.write_bytes(b"earlier")
+    stale = "00000000-0000-5000-8000-000000000000"
+    earlier = light.defects.assign(uuid=[*light.defects["uuid"][:2], stale])
+    publish(replace(light, defects=earlier), tmp_path)
+    kept, stale = (tmp_path / "photos" / f"{uuid}.jpg" for uuid in (old["uuid"].iloc[0], stale))
+    assert stale.exists()
+    kept.write_bytes(b"earlier")
     table = read_layer(publish(replace(light, defects=old), tmp_path).geopackage, "defects")
     assert kept.read_bytes() == b"earlier"
     assert not stale.exists()
     assert "found_as" not in table.columns
     assert table["photo"].notna().all()
+
+
+def test_pictures_that_no_run_wrote_stay_in_the_folder_of_photos(light, tmp_path):
+    own = tmp_path / "photos" / "IMG_0001.jpg"
+    own.parent.mkdir()
+    own.write_bytes(b"a photograph of the town's")
+    for _ in range(2):
+        publish(light, tmp_path)
+        assert own.read_bytes() == b"a photograph of the town's"
 
 
 def test_reports_of_an_earlier_run_in_other_languages_are_removed_and_nothing_of_others(light, tmp_path):

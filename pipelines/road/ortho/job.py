@@ -25,7 +25,7 @@ from pipelines.frames import Picture
 from pipelines.journal import Journal, sole_writer
 from pipelines.orthophoto import Scan, Scanned, ortho_key, plan_scan, scan, scan_lines
 from pipelines.road.evidence import Watch
-from pipelines.road.job import RECORD, Job, provenance_of, refuse_lost_work
+from pipelines.road.job import RECORD, Job, provenance_of, refuse_lost_work, refuse_mixing
 from pipelines.road.judge import judge
 from pipelines.road.ortho.coverage import photographed
 from pipelines.road.ortho.cracks import cracks_of
@@ -82,6 +82,7 @@ def run_road_ortho(given: RoadOrtho, job: Job) -> tuple[Results, Published]:
         RasterError, CrsError, NetworkError, SurveyError: something given cannot be used.
         OutputError: the results cannot be written, or would overwrite what people edited.
     """
+    refuse_mixing([given.ortho], job.out_dir)
     work = work_folder(job.out_dir)
     with sole_writer(work), rasterio.Env(**GDAL_OPTIONS):
         refuse_lost_work(given.previous, job.out_dir, work / RECORD)
