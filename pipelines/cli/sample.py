@@ -31,7 +31,10 @@ def sample() -> None:
 )
 @click.option("--params", type=click.Path(path_type=Path, dir_okay=False), default=None, help="A params.yaml.")
 def make(folder: Path, seed: int | None, frames: int | None, gps: GpsIn | None, params: Path | None) -> None:
-    """Write the sample survey to FOLDER: frames, track, roads, manifest and truth."""
+    """Write the sample survey to FOLDER: frames, track, roads, manifest and truth.
+
+    FOLDER is empty or not there yet, or one that a sample was written to, which is replaced.
+    """
     stated = {"seed": seed, "frames": frames, "gps": gps}
     chosen = read_params(params, {k: v for k, v in stated.items() if v is not None})
     with progress_bar("rendering", "frame") as progress:

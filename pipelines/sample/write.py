@@ -20,7 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from geo.crs import grid_convergence_deg, require_crs, to_lonlat
 from geo.geopackage import Layer, write_geopackage
+from pipelines.errors import OutputError
 from pipelines.files import replacing
+from pipelines.journal import writing_to
 from pipelines.sample.damage import Damage
 from pipelines.sample.journey import (
     SAMPLE_CAMERA,
@@ -43,6 +45,8 @@ _JPEG_QUALITY = 88
 _EXIF, _GPS = 0x8769, 0x8825
 _DATE_TIME_ORIGINAL, _SUBSECONDS, _OFFSET = 36867, 37521, 36881
 _TRACK = "track.gpx"
+_TRUTH = "truth.gpkg"
+"""Written before all else: what tells a sample, whole or begun, from a drive of people's own."""
 
 GpsIn = Literal["gpx", "exif"]
 """Where the receiver's fixes are written: a GPX beside the frames, or the frames' EXIF headers."""
@@ -76,15 +80,22 @@ def write_sample(
     """Render the sample survey into a folder. Equal parameters give equal bytes, whatever the worker count.
 
     Args:
-        folder: created if absent; files of the same names are replaced.
+        folder: created if absent; a sample that was written here before is replaced.
         params: seed, number of frames, and where GPS is written.
         workers: threads that render; the machine's cores by default.
         progress: called with frames done and frames in all.
+
+    Raises:
+        OutputError: the folder holds something else than a sample, or cannot be written.
     """
+    _refuse_other_drives(folder)
     town = sample_town()
     scene = build_scene(town, params.seed)
     journey = sample_journey(town, params.seed)
     frames = true_frames(journey, SAMPLE_CAMERA, params.frames, params.seed)
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    _write_truth(folder, scene.damages, frames)
     _drop_other_frames(folder / "frames", {f.name for f in frames})
     renderer = Renderer(scene, params.seed)
     fixes = PhoneFixes.of(receiver_fixes(journey, params.seed))
@@ -104,7 +115,13 @@ def write_sample(
         (folder / _TRACK).unlink(missing_ok=True)
     write_geopackage(folder / "roads.gpkg", [_roads(town)], START.date())
     replace_file(folder / "survey.yaml", _manifest(params.gps).encode())
-    _write_truth(folder, scene.damages, frames)
+
+
+def _refuse_other_drives(folder: Path) -> None:
+    """Nothing is put into a folder that holds anything but a sample: it may be somebody's drive."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _TRUTH).exists():
+        remedy = "Give a folder that is empty or not there yet, or one that a sample was written to"
+        raise OutputError("the folder holds files that are not a sample's", where=folder, remedy=remedy)
 
 
 def _drop_other_frames(folder: Path, names: set[str]) -> None:
@@ -181,7 +198,7 @@ def _write_truth(folder: Path, damages: list[Damage], frames: list[TrueFrame]) -
     """`truth.gpkg` (damage outlines), `truth_boxes.parquet` and `truth_poses.parquet`."""
     frame = pd.DataFrame(_defect_rows(damages))
     layer = Layer("defects", gpd.GeoDataFrame(frame, geometry=[d.outline for d in damages], crs=f"EPSG:{EPSG}"))
-    write_geopackage(folder / "truth.gpkg", [layer], START.date())
+    write_geopackage(folder / _TRUTH, [layer], START.date())
     pd.DataFrame(_pose_rows(frames)).to_parquet(folder / "truth_poses.parquet", index=False)
     boxes = pd.DataFrame(
         _box_rows(damages, frames), columns=["frame", "t_s", "damage", "class", *"xyzw", "forward_m", "visible"]

@@ -12,6 +12,7 @@ from PIL import Image
 from geo.errors import MichisoraError
 from geo.track import read_fixes
 from pipelines.cli.sample import sample
+from pipelines.errors import OutputError
 from pipelines.sample.params import read_params
 from pipelines.sample.train_set import TrainSetPlan, write_train_set
 from pipelines.sample.write import SampleParams, write_sample
@@ -67,7 +68,7 @@ def test_the_track_has_a_fix_every_three_seconds_with_a_receivers_error(written)
 def phone(tmp_path_factory):
     """The same drive with GPS in the frames, where it was written with a GPX before."""
     folder = tmp_path_factory.mktemp("phone")
-    (folder / "track.gpx").write_text("of the drive that was here before")
+    write_sample(folder, SampleParams(frames=2), workers=1)
     write_sample(folder, SampleParams(frames=4, gps="exif"), workers=1)
     return folder
 
@@ -134,10 +135,29 @@ def test_the_command_and_the_params_say_where_gps_is_written(tmp_path):
 
 
 def test_a_shorter_drive_leaves_no_frame_of_a_longer_one(tmp_path):
-    (tmp_path / "frames").mkdir()
-    (tmp_path / "frames/frame_0009.jpg").write_bytes(b"of another drive")
+    write_sample(tmp_path, SampleParams(frames=3))
     write_sample(tmp_path, SampleParams(frames=2))
     assert sorted(p.name for p in (tmp_path / "frames").iterdir()) == ["frame_0001.jpg", "frame_0002.jpg"]
+
+
+@pytest.mark.parametrize("name", ["frames/frame_0009.jpg", "survey.yaml", "track.gpx"])
+def test_a_drive_of_peoples_own_is_left_as_it_is(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"of another drive")
+    with pytest.raises(OutputError, match="not a sample's"):
+        write_sample(tmp_path, SampleParams(frames=2))
+    assert hashes(tmp_path).keys() == {name}
+    assert (tmp_path / name).read_bytes() == b"of another drive"
+
+
+def test_a_sample_that_was_broken_off_is_written_anew(tmp_path):
+    def break_off(_done, _total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_sample(tmp_path, SampleParams(frames=2), progress=break_off)
+    write_sample(tmp_path, SampleParams(frames=2))
+    assert load_survey(tmp_path).name == "Sample drive"
 
 
 def test_a_wrong_parameter_is_named(tmp_path):
