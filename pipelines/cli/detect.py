@@ -1,8 +1,9 @@
 """`michisora detect`: boxes in pictures, folders, videos and small rasters, as one table."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import get_args
 
@@ -67,13 +68,13 @@ def detect(
     TASK is a task that comes with the package (road) or a folder with a model card.
     """
     with open_frames(inputs) as source, open_detector(task, backend, precision) as detector:
+        drawings = [] if pictures is None else _drawings(source, pictures)
+        _refuse_overwriting(source, [*drawings, out])
         found = Found(rejected=[(str(bad.where), bad.code, bad.detail) for bad in source.refused])
         with progress_bar("detecting", "frame") as progress:
             for number, boxes, picture in find_boxes(source, detector, found, everything):
-                if pictures is not None:
-                    save_drawing(
-                        picture, boxes, detector.card.class_names, pictures / _flat(source.frames[number].name)
-                    )
+                if drawings:
+                    save_drawing(picture, boxes, detector.card.class_names, drawings[number])
                 progress(found.n_frames + len(found.rejected), len(source))
         _write(found, out)
         _summarise(found, out, detector)
@@ -116,10 +117,38 @@ def _rows(source: str, frame: str, boxes: Detections, names: list[str]) -> pd.Da
     return pd.DataFrame({**texts, **edges, "score": boxes.score, "class": classes})
 
 
-def _flat(frame: str) -> str:
-    """The name of a frame's drawing: one folder for all, whatever folders and videos the frames came from."""
-    name = frame.replace("/", "_").replace("#", "_")
-    return name if name.lower().endswith((".jpg", ".jpeg")) else f"{name}.jpg"
+def _drawings(source: FrameSource, folder: Path) -> list[Path]:
+    """Where each frame's drawing goes: one folder for all, whatever folders and videos the frames came from."""
+    taken: set[str] = set()
+    paths = []
+    for frame in source.frames:
+        plain = Path(frame.name.replace("/", "_").replace("#", "_"))
+        jpeg = plain.suffix.lower() in {".jpg", ".jpeg"}
+        stem, suffix = (plain.stem, plain.suffix) if jpeg else (plain.name, ".jpg")
+        names = (f"{stem}{number}{suffix}" for number in chain([""], count(-2, -1)))
+        # Some disks take a.jpg and A.JPG for one.
+        name = next(name for name in names if name.casefold() not in taken)
+        taken.add(name.casefold())
+        paths.append(folder / name)
+    return paths
+
+
+def _refuse_overwriting(source: FrameSource, outputs: Iterable[Path]) -> None:
+    """Nothing is written over a file that frames are read from, by whatever name the file is reached."""
+    files = {_identity(frame.source) for frame in source.frames} - {None}
+    for path in outputs:
+        if _identity(path) in files:
+            what = "a picture that is looked at would be written over"
+            raise OutputError(what, where=path, remedy="Give another folder with --pictures, or another --out")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is on which disk; None where there is none."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
 
 
 def _write(found: Found, out: Path) -> None:

@@ -88,3 +88,25 @@ def test_an_unwritable_output_is_one_line_and_leaves_no_half_file(model, frames,
     with pytest.raises(OutputError):
         run(model, frames, "--out", tmp_path / "file" / "boxes.parquet")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "frames"]
+
+
+def test_drawings_are_not_written_over_what_they_are_drawn_from(model, frames, tmp_path):
+    before = {path.name: path.read_bytes() for path in frames.iterdir()}
+    (tmp_path / "linked").symlink_to(frames)
+    for line in (["--pictures", frames], ["--pictures", tmp_path / "linked"]):
+        with pytest.raises(OutputError, match="written over"):
+            run(model, frames, "--out", tmp_path / "boxes.parquet", *line)
+    with pytest.raises(OutputError, match="written over"):
+        run(model, frames, "--out", frames / "1.jpg")
+    assert {path.name: path.read_bytes() for path in frames.iterdir()} == before
+
+
+def test_frames_of_like_names_get_a_drawing_each(model, frames, tmp_path):
+    (frames / "a").mkdir()
+    for number, name in enumerate(["a/b.jpg", "a_b.jpg", "A_b.jpg", "c.png", "c.png.jpg"]):
+        Image.new("RGB", (40, 40), (60 * number, 0, 0)).save(frames / name)
+    run(model, frames, "--out", tmp_path / "boxes.parquet", "--pictures", tmp_path / "drawn")
+    drawn = sorted(path.name for path in (tmp_path / "drawn").iterdir())
+    assert drawn == sorted(
+        [*("0.jpg", "1.jpg", "2.jpg", "3.jpg"), "a_b.jpg", "A_b-2.jpg", "a_b-3.jpg", "c.png.jpg", "c.png-2.jpg"]
+    )
