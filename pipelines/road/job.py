@@ -6,7 +6,6 @@ survey → preflight → detect → observe → consolidate → compare → judg
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from geo.crs import to_plane
 from models.card import ModelCard
 from models.detector import Detector
 from pipelines.drive import Looked, Looking, detect_drive, detection_key
-from pipelines.edited import admit, refuse_edited, refuse_previous, work_folder
+from pipelines.edited import Admit, admit, refuse_edited, refuse_previous, work_folder
 from pipelines.errors import OutputError, SurveyError
 from pipelines.executor import READERS
 from pipelines.frames import FrameSource, Picture
@@ -30,6 +29,7 @@ from pipelines.preflight import Ready, preflight
 from pipelines.report.content import Provenance
 from pipelines.report.photo import PHOTOS
 from pipelines.report.road_users import RoadUsers
+from pipelines.report.write import SHEET_NAME
 from pipelines.road.consolidate import consolidate
 from pipelines.road.coverage import seen_ground
 from pipelines.road.evidence import Watch
@@ -40,12 +40,12 @@ from pipelines.road.publish import GEOPACKAGE_NAME, PRODUCTS, Published, Results
 from pipelines.road.sections import rate_sections
 from pipelines.survey import Survey
 
-__all__ = ["RECORD", "Job", "assess", "provenance_of", "refuse_lost_work", "refuse_mixing", "run_road"]
+__all__ = ["Job", "admitting", "assess", "provenance_of", "refuse_lost_work", "refuse_mixing", "run_road"]
 
 Progress = Callable[[int, int], None]
 
-RECORD = "published"
-"""In the work folder: what was published, so that edits are noticed."""
+_RECORDS = {GEOPACKAGE_NAME: "published", SHEET_NAME: "published-workbook"}
+"""Product that people edit → what was published of it, in the work folder, so that edits are noticed."""
 
 
 def _silent(_line: str) -> None:
@@ -89,15 +89,15 @@ def run_road(survey: Survey, job: Job) -> tuple[Results, Published]:
     refuse_mixing(survey.frames, job.out_dir)
     work = work_folder(job.out_dir)
     with sole_writer(work):
-        refuse_lost_work(survey.previous, job.out_dir, work / RECORD)
+        refuse_lost_work(survey.previous, job.out_dir, work)
         ready = preflight(survey, job.params)
         with ready.source:
             for line in ready.lines:
                 job.tell(line)
             previous = open_previous(survey.previous, ready.date)
             results = assess(ready, _look(ready, job, work), job, previous)
-            refuse_lost_work(survey.previous, job.out_dir, work / RECORD)  # hours may have gone by
-            published = publish(results, job.out_dir, job.writing, partial(admit, work / RECORD))
+            refuse_lost_work(survey.previous, job.out_dir, work)  # hours may have gone by
+            published = publish(results, job.out_dir, job.writing, admitting(work))
     return results, published
 
 
@@ -212,7 +212,7 @@ def _reasons(rejected: pd.DataFrame) -> str:
     return "Reasons: " + (", ".join(f"{reason} {n}" for reason, n in sorted(counts.items())) or "none was taken")
 
 
-def refuse_lost_work(previous: Path | None, out_dir: Path, known: Path) -> None:
+def refuse_lost_work(previous: Path | None, out_dir: Path, work: Path) -> None:
     """Results that people have worked on since are not overwritten; nor is the previous survey by the new one.
 
     Raises:
@@ -221,7 +221,18 @@ def refuse_lost_work(previous: Path | None, out_dir: Path, known: Path) -> None:
     product = out_dir / GEOPACKAGE_NAME
     remedy = f"Give another --out, and --previous {product} to take over what people edited"
     refuse_previous(previous, product, "the previous survey's results would be overwritten", remedy)
-    refuse_edited(product, known, remedy)
+    refuse_edited(product, work / _RECORDS[GEOPACKAGE_NAME], remedy)
+    sheet = "Give another --out, or move the workbook out of this folder (what is filled in there stays there)"
+    refuse_edited(out_dir / SHEET_NAME, work / _RECORDS[SHEET_NAME], sheet)
+
+
+def admitting(work: Path) -> Admit:
+    """What admits each product that people edit to its record in the work folder."""
+
+    def admitted(product: Path, staged: Path) -> None:
+        admit(work / _RECORDS[product.name], product, staged)
+
+    return admitted
 
 
 def refuse_mixing(pictures: Iterable[Path], out_dir: Path) -> None:

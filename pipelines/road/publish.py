@@ -140,7 +140,7 @@ def publish(results: Results, out_dir: Path, progress: Progress | None = None, a
         results: what the survey came to.
         out_dir: folder of the products, made where it is missing.
         progress: called with steps done and steps in all.
-        admit: called with the GeoPackage's place and the file that is about to take it.
+        admit: called with the place of each product that people edit, and the file that is about to take it.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
@@ -152,7 +152,8 @@ def publish(results: Results, out_dir: Path, progress: Progress | None = None, a
         staging.mkdir(parents=True)
         text = _write_all(results, staging, out_dir, progress)
         if admit is not None:
-            admit(out_dir / GEOPACKAGE_NAME, staging / GEOPACKAGE_NAME)
+            for product in (GEOPACKAGE_NAME, SHEET_NAME):
+                admit(out_dir / product, staging / product)
         _move_in(staging, out_dir, _photos_kept(results, out_dir))
     except OSError as error:
         raise OutputError(

@@ -6,7 +6,6 @@ open → tile → detect → settle seams → observe → join → compare → j
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,13 +18,13 @@ import shapely
 from geo.network import Roads, read_roads
 from geo.raster import GDAL_OPTIONS, Grid, Ortho, Stated, open_ortho, tiled_copy
 from models.card import ModelCard
-from pipelines.edited import admit, work_folder
+from pipelines.edited import work_folder
 from pipelines.errors import SurveyError
 from pipelines.frames import Picture
 from pipelines.journal import Journal, sole_writer
 from pipelines.orthophoto import Scan, Scanned, ortho_key, plan_scan, scan, scan_lines
 from pipelines.road.evidence import Watch
-from pipelines.road.job import RECORD, Job, provenance_of, refuse_lost_work, refuse_mixing
+from pipelines.road.job import Job, admitting, provenance_of, refuse_lost_work, refuse_mixing
 from pipelines.road.judge import judge
 from pipelines.road.ortho.coverage import photographed
 from pipelines.road.ortho.cracks import cracks_of
@@ -85,13 +84,13 @@ def run_road_ortho(given: RoadOrtho, job: Job) -> tuple[Results, Published]:
     refuse_mixing([given.ortho], job.out_dir)
     work = work_folder(job.out_dir)
     with sole_writer(work), rasterio.Env(**GDAL_OPTIONS):
-        refuse_lost_work(given.previous, job.out_dir, work / RECORD)
+        refuse_lost_work(given.previous, job.out_dir, work)
         ready = _opened(given, job, work)
         journal = Journal(work / "tiles", ortho_key(given.ortho, ready.plan, job.detector))
         seen = scan(ready.plan, job.detector, journal, workers=job.workers, progress=job.looking)
         results = _assessed(ready, seen, job)
-        refuse_lost_work(given.previous, job.out_dir, work / RECORD)  # hours may have gone by
-        published = publish(results, job.out_dir, job.writing, partial(admit, work / RECORD))
+        refuse_lost_work(given.previous, job.out_dir, work)  # hours may have gone by
+        published = publish(results, job.out_dir, job.writing, admitting(work))
     return results, published
 
 
