@@ -81,11 +81,18 @@ def _title_page(
     paragraph(pages, 6, under)
     pages.ln(2)
     _numbers(pages, content, items, lang)
+    doubtful = sum(item.look_again for item in items)
     if items and items[0].rank is not None:
         _first(pages, items[0], lang)
+        if doubtful:
+            style(pages, 10, SOFT)
+            pages.ln(1.5)
+            paragraph(pages, 5.4, words.say("look_again_count", lang, n=doubtful))
     else:
         style(pages, 12)
-        paragraph(pages, 7, f"{words.say('nothing', lang)}\n{words.say('nothing_note', lang)}")
+        told = [words.say("nothing_sure" if doubtful else "nothing", lang)]
+        told += [words.say("doubtful_count", lang, n=doubtful)] if doubtful else []
+        paragraph(pages, 7, "\n".join([*told, words.say("nothing_note", lang)]))
     pages.ln(3)
     room = pages.page_break_trigger - pages.get_y() - 1
     pages.image(io.BytesIO(map_png), x=MARGIN_MM, w=INNER_MM, h=room, keep_aspect_ratio=True)

@@ -93,6 +93,14 @@ UI: Words = {
     "first": ("最初に補修する箇所", "Fill this first"),
     "next": ("次に補修する箇所", "Then these"),
     "nothing": ("補修対象の損傷は見つかりませんでした。", "No damage was found on the road that was seen."),
+    "nothing_sure": (
+        "順位をつけられるほど確かな損傷は見つかりませんでした。",
+        "Nothing was found that is sure enough to rank.",
+    ),
+    "doubtful_count": (
+        "疑わしい {n} 件が「要現地確認」にあります。",
+        "Doubtful and to be looked at again: {n}, under “Look again”.",
+    ),
     "nothing_note": (
         "見えなかった場所に損傷がないことを意味しません。下の「この調査の限界」をご覧ください。",
         "This says nothing of what was not seen: see “Limits of this survey” below.",

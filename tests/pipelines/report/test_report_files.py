@@ -252,3 +252,24 @@ def test_nothing_is_certain_in_any_report(content_of: Make) -> None:
     assert item.confidence_pct == 99
     assert "99 %" in page_html(content, {})
     assert "100 %</dd>" not in page_html(content, {})
+
+
+def test_nothing_sure_is_not_nothing_found(content_of: Make, tmp_path: Path) -> None:
+    content = doubted(without_photos(content_of(2)))
+    page = page_html(content, {})
+    top = page[page.index("<main") : page.index('id="list"')]
+    write_report(replace(content, languages=("en",)), tmp_path)
+    paper = pypdf.PdfReader(tmp_path / "repair_list_en.pdf").pages[0].extract_text()
+    for said in (top, paper):
+        assert "No damage was found" not in said
+        assert "Nothing was found that is sure enough to rank." in said
+    assert "順位をつけられるほど確かな損傷は見つかりませんでした。" in top
+    assert '<a href="#again">' in top
+
+
+def test_what_is_doubtful_is_told_beside_a_single_ranked_defect(content_of: Make, tmp_path: Path) -> None:
+    content = doubted(without_photos(content_of(3)))
+    page = page_html(content, {})
+    assert '<a href="#again">' in page[page.index("<main") : page.index('id="list"')]
+    write_report(replace(content, languages=("en",)), tmp_path)
+    assert "too doubtful to rank" in pypdf.PdfReader(tmp_path / "repair_list_en.pdf").pages[0].extract_text()
