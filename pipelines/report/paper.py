@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
 
 from fpdf import FPDF
 from fpdf.enums import TextMode, WrapMode
@@ -112,8 +111,12 @@ def paragraph(pages: FPDF, line_mm: float, text: str, lang: str | None = None) -
 
 def lines_of(pages: FPDF, text: str, lang: str | None = None) -> int:
     """How many lines `paragraph` would set the text in, in the current size."""
+    return len(_lines(pages, text, lang))
+
+
+def _lines(pages: FPDF, text: str, lang: str | None) -> list[str]:
     wrap = _wrap(lang or pages.lang)
-    return len(pages.multi_cell(0, 1, printable(text), align="L", wrapmode=wrap, dry_run=True, output="LINES"))
+    return list(pages.multi_cell(0, 1, printable(text), align="L", wrapmode=wrap, dry_run=True, output="LINES"))
 
 
 def _wrap(lang: str) -> WrapMode:
@@ -138,6 +141,11 @@ def fitted(pages: FPDF, text: str, wide_mm: float) -> str:
 
 
 def shortened(pages: FPDF, text: str, lines: int) -> str:
-    """The text cut to a number of lines of the current width."""
-    parts: Any = pages.multi_cell(0, 4.3, printable(text), align="L", dry_run=True, output="LINES")
-    return text if len(parts) <= lines else "".join(parts[:lines])[:-1] + "…"
+    """The text cut to a number of lines of the current width, between words; a cut text is in lines as they are set."""
+    parts = _lines(pages, text, None)
+    if len(parts) <= lines:
+        return text
+    last, wide = parts[lines - 1], pages.w - pages.r_margin - pages.x - 2 * pages.c_margin
+    while " " in last and pages.get_string_width(f"{last}…") > wide:
+        last = last.rpartition(" ")[0]
+    return "\n".join([*parts[: lines - 1], fitted(pages, f"{last}…", wide)])

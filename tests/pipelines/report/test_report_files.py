@@ -4,7 +4,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from pipelines.report import labels
 from pipelines.report.content import PhotoSource, ReportContent
 from pipelines.report.items import items_of
 from pipelines.report.page import page_html
+from pipelines.report.paper import lines_of, new_pages, shortened, style
 from pipelines.report.write import write_report
 
 Make = Callable[[int], ReportContent]
@@ -273,3 +274,21 @@ def test_what_is_doubtful_is_told_beside_a_single_ranked_defect(content_of: Make
     assert '<a href="#again">' in page[page.index("<main") : page.index('id="list"')]
     write_report(replace(content, languages=("en",)), tmp_path)
     assert "too doubtful to rank" in pypdf.PdfReader(tmp_path / "repair_list_en.pdf").pages[0].extract_text()
+
+
+@pytest.mark.parametrize("lang", ["ja", "en"])
+def test_a_text_too_long_for_its_lines_is_cut_between_words_and_keeps_its_spaces(lang: str) -> None:
+    words = [f"word{k}" for k in range(200)]
+    pages = new_pages("title", "foot", date(2026, 11, 3), lang)
+    style(pages, 8.5)
+    pages.set_left_margin(110)
+    pages.set_x(110)
+    cut = shortened(pages, " ".join(words), 2)
+    lines = cut.split("\n")
+    assert len(lines) == lines_of(pages, cut) == 2
+    assert cut.endswith("…")
+    if lang == "en":
+        shown = cut.removesuffix("…").split()
+        assert shown == words[: len(shown)]
+    assert shortened(pages, "short enough", 2) == "short enough"
+    assert (pages.x, pages.l_margin) == (110, 110)
