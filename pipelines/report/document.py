@@ -12,7 +12,7 @@ from fpdf.fonts import FontFace
 from pipelines.report import words
 from pipelines.report.content import ReportContent
 from pipelines.report.fonts import printable
-from pipelines.report.items import Item, SectionItem, fixed, items_of, listed_of, sections_of
+from pipelines.report.items import Item, SectionItem, fixed, items_of, listed_of, sections_of, sum_of_terms
 from pipelines.report.limits import limits_of, made_by
 from pipelines.report.paper import (
     HEAD,
@@ -23,6 +23,7 @@ from pipelines.report.paper import (
     SOFT,
     Tile,
     heading,
+    lines_of,
     new_pages,
     paragraph,
     rule,
@@ -34,7 +35,11 @@ from pipelines.report.paper import (
 PHOTO_PX = 640
 _PHOTO_MM = 82.0
 _BLOCK_MM = 62.0
-_BAR, _BAR_GROUND = (53, 97, 142), (232, 236, 240)
+_BLOCK_HEAD_MM, _BLOCK_FOOT_MM = 15.0, 3.5
+_FACT_PT, _FACT_MM = 8.5, 4.3
+_TERM_PT, _TERM_MM = 7.5, 3.6
+# Reasons and notes are what a crew argues with: room for all that the house's own sentences need.
+_FACT_LINES, _LONG_LINES = 2, 6
 _LEVELS = {"repair": (179, 38, 30), "damage": (138, 75, 0), "none": (86, 98, 112)}
 _TABLE_WIDTHS = (11, 26, 38, 50, 26, 14, 17)
 
@@ -189,16 +194,17 @@ def _blocks(pages: FPDF, content: ReportContent, items: list[Item], sources: Sou
         style(pages, 9, SOFT)
         paragraph(pages, 5, words.say("more_in_table", lang, n=len(shown)))
     for item in shown:
-        if pages.get_y() + _BLOCK_MM > pages.page_break_trigger:
-            pages.add_page()
         _block(pages, item, sources, lang)
 
 
 def _block(pages: FPDF, item: Item, sources: Sources, lang: str) -> None:
-    """One defect: photo on the left, what, where and why on the right."""
+    """One defect: photo on the left, what, where and why on the right; as high as its words need, on one page."""
+    left = MARGIN_MM + _PHOTO_MM + 5
+    facts, terms, tall = _told(pages, item, left, lang)
+    if pages.get_y() + tall > pages.page_break_trigger:
+        pages.add_page()
     top = pages.get_y() + 2
     rule(pages, top)
-    left = MARGIN_MM + _PHOTO_MM + 5
     if item.uuid in sources.photos:
         small = io.BytesIO(sources.photos[item.uuid])
         pages.image(small, MARGIN_MM, top + 3, _PHOTO_MM, _BLOCK_MM - 12, keep_aspect_ratio=True)
@@ -214,15 +220,38 @@ def _block(pages: FPDF, item: Item, sources: Sources, lang: str) -> None:
     pages.cell(0, 6, printable(headline), new_x="LMARGIN", new_y="NEXT")
     style(pages, 11, strong=True)
     pages.cell(0, 6, printable(words.name(words.CLASSES, item.klass, lang)), new_x="LMARGIN", new_y="NEXT")
-    style(pages, 8.5)
-    for fact in _facts(item, lang):
-        paragraph(pages, 4.3, shortened(pages, fact, 2))
-    _bars(pages, item, (left, top + _BLOCK_MM), lang)
+    style(pages, _FACT_PT)
+    paragraph(pages, _FACT_MM, "\n".join(facts))
+    if terms:
+        pages.ln(1)
+        style(pages, _TERM_PT, SOFT)
+        paragraph(pages, _TERM_MM, terms)
     pages.set_left_margin(MARGIN_MM)
-    pages.set_xy(MARGIN_MM, top + _BLOCK_MM - 2)
+    pages.set_xy(MARGIN_MM, top + tall - 2)
+
+
+def _told(pages: FPDF, item: Item, left: float, lang: str) -> tuple[list[str], str, float]:
+    """What a block says from `left` on: its facts, the sum of its priority's terms, and how high it gets, mm."""
+    at = pages.get_y()
+    pages.set_left_margin(left)
+    pages.set_xy(left, at)
+    style(pages, _FACT_PT)
+    long = (_joined(item.reasons[lang], lang), item.note)
+    facts = [shortened(pages, fact, _FACT_LINES) for fact in _facts(item, lang)]
+    facts += [shortened(pages, fact, _LONG_LINES) for fact in long if fact]
+    tall = _BLOCK_HEAD_MM + _BLOCK_FOOT_MM + _FACT_MM * lines_of(pages, "\n".join(facts))
+    terms = ""
+    if item.terms:
+        style(pages, _TERM_PT)
+        terms = f"{words.say('priority', lang)} {fixed(item.priority, 2)} = {sum_of_terms(item, lang)}"
+        tall += 1 + _TERM_MM * lines_of(pages, terms)
+    pages.set_left_margin(MARGIN_MM)
+    pages.set_xy(MARGIN_MM, at)
+    return facts, terms, max(_BLOCK_MM, tall)
 
 
 def _facts(item: Item, lang: str) -> list[str]:
+    """What it is and where, a line each, but for what people say of it in sentences."""
     lasting = f"{words.say('depth', lang)}: {words.say('unknown', lang)}"
     times = _times(item, lang)
     status = words.name(words.STATUSES, item.status, lang)
@@ -234,8 +263,6 @@ def _facts(item: Item, lang: str) -> list[str]:
             _position(item, lang),
             f"{_size(item, lang)}　{lasting}",
             f"{words.say('seen', lang)}: {times}　{words.say('status', lang)}: {status}{change}",
-            _joined(item.reasons[lang], lang),
-            item.note,
         )
         if fact
     ]
@@ -247,29 +274,6 @@ def _times(item: Item, lang: str) -> str:
         return words.say("seen_times", lang, n="–" if item.n_seen is None else item.n_seen)
     seen = words.say("seen_of", lang, n=item.n_seen, looked=item.n_looked)
     return f"{seen}　{words.say('confidence', lang)}: {item.confidence_pct} %"
-
-
-def _bars(pages: FPDF, item: Item, corner: tuple[float, float], lang: str) -> None:
-    """The priority's terms as bars, ending at the block's lower edge (`corner`: left and bottom, mm)."""
-    left, bottom = corner
-    top = max(pages.get_y() + 1, bottom - 5 - 3.6 * (len(item.terms) + 1))
-    most = max((value for _, value in item.terms), default=0.0)
-    pages.set_xy(left, top)
-    style(pages, 7.5, SOFT)
-    pages.cell(0, 3.6, words.say("priority_sum", lang, value=fixed(item.priority, 2)), new_x="LMARGIN", new_y="NEXT")
-    for name, value in item.terms:
-        y = pages.get_y()
-        if y + 3.6 > bottom - 1:
-            return
-        style(pages, 7.5)
-        pages.cell(24, 3.6, printable(words.name(words.TERMS, name, lang)))
-        wide = 46.0
-        pages.set_fill_color(*_BAR_GROUND)
-        pages.rect(left + 24, y + 0.7, wide, 2.2, style="F")
-        pages.set_fill_color(*_BAR)
-        pages.rect(left + 24, y + 0.7, wide * max(value, 0.0) / most if most > 0 else 0.0, 2.2, style="F")
-        pages.set_xy(left + 24 + wide + 1, y)
-        pages.cell(12, 3.6, f"{value:.2f}", align="R", new_x="LMARGIN", new_y="NEXT")
 
 
 def _limits(pages: FPDF, content: ReportContent, sections: list[SectionItem], lang: str) -> None:

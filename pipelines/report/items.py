@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pipelines.report.content import ReportContent
-from pipelines.report.words import JUDGEMENTS, code_of
+from pipelines.report.words import JUDGEMENTS, TERMS, code_of, name
 from pipelines.road.status import CLOSED, status_of
 
 
@@ -103,6 +103,11 @@ def items_of(content: ReportContent, photos: Mapping[str, str]) -> list[Item]:
     rows = zip(frame.to_dict("records"), points, strict=True)
     items = [_item(row, point.x, point.y, photos) for row, point in rows]
     return sorted(items, key=_order)
+
+
+def sum_of_terms(item: Item, lang: str) -> str:
+    """The priority's terms as a sum in one line; empty where there are none."""
+    return " + ".join(f"{name(TERMS, term, lang)} {value:.2f}" for term, value in item.terms)
 
 
 def listed_of(items: Iterable[Item]) -> list[Item]:
@@ -208,8 +213,8 @@ def _day(value: Any) -> date | None:
 def _terms(value: Any) -> tuple[tuple[str, float], ...]:
     parsed = json.loads(value) if isinstance(value, str) and value else value
     pairs: Iterable[tuple[Any, Any]] = parsed.items() if isinstance(parsed, Mapping) else ()
-    numbers = ((str(name), _number(number)) for name, number in pairs)
-    return tuple((name, number) for name, number in numbers if number is not None)
+    numbers = ((str(term), _number(number)) for term, number in pairs)
+    return tuple((term, number) for term, number in numbers if number is not None)
 
 
 def _sentences(value: Any) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import xlsxwriter
 
 from pipelines.report import words
 from pipelines.report.content import ReportContent
-from pipelines.report.items import Item, SectionItem, items_of, sections_of
+from pipelines.report.items import Item, SectionItem, items_of, sections_of, sum_of_terms
 from pipelines.report.limits import limits_of, made_by
 from pipelines.report.photo import thumbnails
 
@@ -235,5 +235,4 @@ def _write_link(sheet: Any, at: tuple[int, int], item: Item, style: Any) -> None
 
 def _terms(item: Item, lang: str) -> list[str]:
     """The priority's terms in one line."""
-    parts = [f"{words.name(words.TERMS, name, lang)} {value:.2f}" for name, value in item.terms]
-    return [f"{words.say('priority', lang)}: {' + '.join(parts)}"] if parts else []
+    return [f"{words.say('priority', lang)}: {sum_of_terms(item, lang)}"] if item.terms else []

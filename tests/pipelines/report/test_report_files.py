@@ -1,6 +1,7 @@
 """Every file of a report: what it says, that it is safe to open, and that equal input gives equal bytes."""
 
 import io
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from PIL import Image
 from pipelines.errors import OutputError
 from pipelines.report import labels
 from pipelines.report.content import PhotoSource, ReportContent
-from pipelines.report.items import items_of
+from pipelines.report.items import items_of, sum_of_terms
 from pipelines.report.page import page_html
 from pipelines.report.paper import lines_of, new_pages, shortened, style
 from pipelines.report.write import write_report
@@ -292,3 +293,22 @@ def test_a_text_too_long_for_its_lines_is_cut_between_words_and_keeps_its_spaces
         assert shown == words[: len(shown)]
     assert shortened(pages, "short enough", 2) == "short enough"
     assert (pages.x, pages.l_margin) == (110, 110)
+
+
+@pytest.mark.parametrize("lang", ["ja", "en"])
+def test_a_block_of_the_document_says_all_terms_and_reasons_however_many_there_are(
+    content_of: Make, tmp_path: Path, lang: str
+) -> None:
+    content = without_photos(content_of(5))
+    terms = {"safety": 49.99, "size": 12.13, "traffic": 8.4, "growth": 4.0, "seen_again": 3.0, "confidence": 5.4}
+    reasons = "\n".join(f"Reason {k} of a defect that has a good many of them" for k in range(6))
+    told = {"terms": json.dumps(terms), "reasons_en": reasons, "reasons_ja": reasons}
+    notes = ["", "", "A note. " * 20, "", "A note that never ends. " * 200]
+    content = replace(content, languages=(lang,), defects=content.defects.assign(**told, note=notes))
+    write_report(content, tmp_path)
+    text = "".join(page.extract_text() for page in pypdf.PdfReader(tmp_path / f"repair_list_{lang}.pdf").pages)
+    plain = "".join(text.split())
+    total = "".join(sum_of_terms(items_of(content, {})[0], lang).split())
+    assert plain.count(total) == 5
+    assert plain.count("Reason5ofadefectthathasagoodmanyofthem") == 5 + 1, "each block, and the first page"
+    assert "…" in text
