@@ -194,13 +194,13 @@ def _blocks(pages: FPDF, content: ReportContent, items: list[Item], sources: Sou
         style(pages, 9, SOFT)
         paragraph(pages, 5, words.say("more_in_table", lang, n=len(shown)))
     for item in shown:
-        _block(pages, item, sources, lang)
+        _block(pages, content, item, sources, lang)
 
 
-def _block(pages: FPDF, item: Item, sources: Sources, lang: str) -> None:
+def _block(pages: FPDF, content: ReportContent, item: Item, sources: Sources, lang: str) -> None:
     """One defect: photo on the left, what, where and why on the right; as high as its words need, on one page."""
     left = MARGIN_MM + _PHOTO_MM + 5
-    facts, terms, tall = _told(pages, item, left, lang)
+    facts, terms, tall = _told(pages, content, item, left, lang)
     if pages.get_y() + tall > pages.page_break_trigger:
         pages.add_page()
     top = pages.get_y() + 2
@@ -230,14 +230,14 @@ def _block(pages: FPDF, item: Item, sources: Sources, lang: str) -> None:
     pages.set_xy(MARGIN_MM, top + tall - 2)
 
 
-def _told(pages: FPDF, item: Item, left: float, lang: str) -> tuple[list[str], str, float]:
+def _told(pages: FPDF, content: ReportContent, item: Item, left: float, lang: str) -> tuple[list[str], str, float]:
     """What a block says from `left` on: its facts, the sum of its priority's terms, and how high it gets, mm."""
     at = pages.get_y()
     pages.set_left_margin(left)
     pages.set_xy(left, at)
     style(pages, _FACT_PT)
     long = (_joined(item.reasons[lang], lang), item.note)
-    facts = [shortened(pages, fact, _FACT_LINES) for fact in _facts(item, lang)]
+    facts = [shortened(pages, fact, _FACT_LINES) for fact in _facts(content, item, lang)]
     facts += [shortened(pages, fact, _LONG_LINES) for fact in long if fact]
     tall = _BLOCK_HEAD_MM + _BLOCK_FOOT_MM + _FACT_MM * lines_of(pages, "\n".join(facts))
     terms = ""
@@ -250,10 +250,10 @@ def _told(pages: FPDF, item: Item, left: float, lang: str) -> tuple[list[str], s
     return facts, terms, max(_BLOCK_MM, tall)
 
 
-def _facts(item: Item, lang: str) -> list[str]:
+def _facts(content: ReportContent, item: Item, lang: str) -> list[str]:
     """What it is and where, a line each, but for what people say of it in sentences."""
     lasting = f"{words.say('depth', lang)}: {words.say('unknown', lang)}"
-    times = _times(item, lang)
+    times = _times(content, item, lang)
     status = words.name(words.STATUSES, item.status, lang)
     change = f" · {words.name(words.CHANGES, item.change, lang)}" if item.change else ""
     return [
@@ -268,11 +268,12 @@ def _facts(item: Item, lang: str) -> list[str]:
     ]
 
 
-def _times(item: Item, lang: str) -> str:
+def _times(content: ReportContent, item: Item, lang: str) -> str:
     """How often it was seen, and how far it is believed."""
     if not item.n_looked or item.confidence is None:
         return words.say("seen_times", lang, n="–" if item.n_seen is None else item.n_seen)
-    seen = words.say("seen_of", lang, n=item.n_seen, looked=item.n_looked)
+    key = words.variant("seen_of", above=content.summary.from_above)
+    seen = words.say(key, lang, n=item.n_seen, looked=item.n_looked)
     return f"{seen}　{words.say('confidence', lang)}: {item.confidence_pct} %"
 
 

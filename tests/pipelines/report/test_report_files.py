@@ -312,3 +312,13 @@ def test_a_block_of_the_document_says_all_terms_and_reasons_however_many_there_a
     assert plain.count(total) == 5
     assert plain.count("Reason5ofadefectthathasagoodmanyofthem") == 5 + 1, "each block, and the first page"
     assert "…" in text
+
+
+def test_a_document_of_a_survey_from_above_speaks_of_pictures_of_the_place(content_of: Make, tmp_path: Path) -> None:
+    content = without_photos(content_of(1))
+    above = replace(content.summary, area_m2=900.0)
+    content = replace(content, languages=("en",), summary=above, defects=content.defects.assign(n_seen=2, n_looked=3))
+    write_report(replace(content, defects=content.defects.assign(confidence=0.8)), tmp_path)
+    text = " ".join(page.extract_text() for page in pypdf.PdfReader(tmp_path / "repair_list_en.pdf").pages)
+    assert "2 of 3 pictures of the place" in " ".join(text.split())
+    assert "frames that should show it" not in " ".join(text.split())
