@@ -42,7 +42,8 @@ class Pages(FPDF):  # type: ignore[misc]  # the library has no types
         """The survey on the left, the page's number on the right; called by the library on every page."""
         self.set_y(-11)
         style(self, 8, SOFT)
-        self.cell(INNER_MM - 40, 5, printable(self._foot))
+        wide = INNER_MM - 40
+        self.cell(wide, 5, fitted(self, self._foot, wide - 2 * self.c_margin))
         page = words.say("page", self._lang, page=self.page_no(), pages="{nb}")
         self.cell(40, 5, page, align="R")
 

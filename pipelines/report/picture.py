@@ -22,6 +22,9 @@ _WIDTH_IN, _DPI = 11.0, 150
 _HEAD_IN, _FOOT_IN, _SIDE_IN = 0.75, 0.95, 0.25
 _ASPECT = (0.9, 2.2)
 _MARK_IN = 0.125
+_NAME_GAP_PX = 20
+_NAME_LETTERS = 300
+"""More letters than a line holds."""
 _MARKERS = {"repair": "^", "damage": "o", "none": "o"}
 # Wider as it gets worse, so that the diagnosis also reads without colour.
 _SECTION_WIDTHS = {"I": 3.0, "II": 5.0, "III": 7.0, "": 2.0}
@@ -132,21 +135,25 @@ def _numbered(axes: Any, item: Item, at: labels.Array, place: labels.Array) -> N
 
 def _titles(figure: Any, content: ReportContent, lang: str) -> None:
     height = figure.get_figheight()
-    left, width = _SIDE_IN / _WIDTH_IN, figure.get_figwidth()
+    left, row = _SIDE_IN / _WIDTH_IN, 1 - 0.6 / height
     top = figure.text(left, 1 - 0.33 / height, say("map_title", lang), color=_INK, va="center", fontproperties=font(17))
-    under = f"{printable(content.survey)}　{say('surveyed', lang)} {content.date.isoformat()}　{content.summary.extent}"
-    # A survey may be named with a dollar sign, which is not a formula.
-    figure.text(left, 1 - 0.6 / height, under, color=_GREY, va="center", fontproperties=font(10), parse_math=False)
     top.set_parse_math(False)
-    figure.text(
-        1 - left / width * _WIDTH_IN,
-        1 - 0.6 / height,
-        say("number", lang),
-        color=_GREY,
-        ha="right",
-        va="center",
-        fontproperties=font(9),
-    )
+    plain = {"color": _GREY, "va": "center", "parse_math": False}
+    right = figure.text(1 - left, row, say("number", lang), ha="right", fontproperties=font(9), **plain)
+    # A survey may be named with a dollar sign, which is not a formula.
+    under = figure.text(left, row, "", fontproperties=font(10), **plain)
+    told = f"　{say('surveyed', lang)} {content.date.isoformat()}　{content.summary.extent}"
+    _fit(under, printable(content.survey), told, right)
+
+
+def _fit(text: Any, name: str, told: str, right: Any) -> None:
+    """Write the name and what is told of it left of `right`; a name too long for that is cut."""
+    shown, cut = name[:_NAME_LETTERS], ""
+    while True:
+        text.set_text(f"{shown}{cut}{told}")
+        if not shown or text.get_window_extent().x1 < right.get_window_extent().x0 - _NAME_GAP_PX:
+            return
+        shown, cut = shown[:-1], "…"
 
 
 def _legend(figure: Any, content: ReportContent, lang: str, *, again: bool) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import openpyxl
 import pypdf
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from pipelines.errors import OutputError
@@ -322,3 +323,19 @@ def test_a_document_of_a_survey_from_above_speaks_of_pictures_of_the_place(conte
     text = " ".join(page.extract_text() for page in pypdf.PdfReader(tmp_path / "repair_list_en.pdf").pages)
     assert "2 of 3 pictures of the place" in " ".join(text.split())
     assert "frames that should show it" not in " ".join(text.split())
+
+
+def test_a_long_name_of_a_survey_leaves_room_for_the_pages_number_and_the_maps_heading(
+    content_of: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = replace(without_photos(content_of(0)), languages=("en",), survey="Honmachi to Harbour Road " * 12)
+    figures: list[Figure] = []
+    add_axes = Figure.add_axes
+    monkeypatch.setattr(Figure, "add_axes", lambda one, *given: figures.append(one) or add_axes(one, *given))
+    write_report(content, tmp_path)
+    (figure,) = figures
+    named, other = (next(t for t in figure.texts if said in t.get_text()) for said in ("Honmachi", "Numbers are ranks"))
+    assert named.get_window_extent().x1 < other.get_window_extent().x0
+    assert "… " in named.get_text().replace("　", " ") and "2026-11-03" in named.get_text()
+    foot = pypdf.PdfReader(tmp_path / "repair_list_en.pdf").pages[0].extract_text().splitlines()[-1]
+    assert re.fullmatch(r"Honmachi to .*…\s*page 1 of \d", foot)
