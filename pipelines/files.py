@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.journal import flush_folder, writing_to
 
-__all__ = ["replacing"]
+__all__ = ["ready_to_write", "replacing"]
 
 
 @contextmanager
@@ -29,3 +29,18 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # the folder itself may be what cannot be written
             temporary.unlink()
+
+
+def ready_to_write(folder: Path) -> None:
+    """Make a folder and try a file in it, so that one that cannot be written to is known before hours of work.
+
+    Raises:
+        OutputError: no space, no permission, or a file stands there.
+    """
+    probe = folder / f".{os.getpid()}.probe"
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            probe.write_bytes(b"?")
+        finally:
+            probe.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from pipelines.drive import Looked, Looking, detect_drive, detection_key
 from pipelines.edited import Admit, admit, refuse_edited, refuse_previous, work_folder
 from pipelines.errors import OutputError, SurveyError
 from pipelines.executor import READERS
+from pipelines.files import ready_to_write
 from pipelines.frames import FrameSource, Picture
 from pipelines.journal import Journal, sole_writer
 from pipelines.params import RoadParams
@@ -90,6 +91,7 @@ def run_road(survey: Survey, job: Job) -> tuple[Results, Published]:
     work = work_folder(job.out_dir)
     with sole_writer(work):
         refuse_lost_work(survey.previous, job.out_dir, work)
+        ready_to_write(job.out_dir)
         ready = preflight(survey, job.params)
         with ready.source:
             for line in ready.lines:

@@ -9,8 +9,9 @@ from driven import BEGUN, north, picture, ready, survey_of, track
 from PIL import Image
 
 from pipelines.errors import OutputError, SurveyError
+from pipelines.params import RoadParams
 from pipelines.report.words import REASONS, name
-from pipelines.road.job import refuse_mixing
+from pipelines.road.job import Job, refuse_mixing, run_road
 
 
 def round_a_bend(second: float) -> tuple[float, float]:
@@ -157,3 +158,12 @@ def test_results_and_frames_lie_apart(tmp_path, frames, out, line):
 @pytest.mark.parametrize("out", ["drive", "drive/results", "results", "drive/frames of may"])
 def test_results_may_lie_beside_the_frames(tmp_path, out):
     refuse_mixing([tmp_path / "drive" / "frames", tmp_path / "drive" / "film.mp4"], tmp_path / out)
+
+
+def test_an_out_that_cannot_be_written_to_is_refused_before_anything_is_opened(tmp_path):
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "track.gpx").write_text("no track")
+    (tmp_path / "out").write_text("a file stands here")
+    with pytest.raises(OutputError, match="cannot be written") as caught:
+        run_road(survey_of(tmp_path), Job(tmp_path / "out", None, RoadParams()))
+    assert "another --out" in str(caught.value.remedy)

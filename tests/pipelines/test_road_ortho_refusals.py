@@ -17,7 +17,7 @@ from geo.network import read_roads
 from geo.raster import Stated, open_ortho
 from models.card import ObjectClass
 from pipelines.cli.main import main
-from pipelines.errors import SurveyError
+from pipelines.errors import OutputError, SurveyError
 from pipelines.orthophoto import OrthoParams, plan_scan
 from pipelines.params import ParamsError, RoadParams
 from pipelines.road.job import Job
@@ -80,6 +80,12 @@ def test_the_command_refuses_with_one_line(change, said, tmp_path, capsys, spot_
 def test_the_day_of_the_flight_is_asked_for(ortho, tmp_path):
     said = "the file does not say when it was flown. State the day of the flight with --date"
     with pytest.raises(SurveyError, match=said):
+        run_road_ortho(RoadOrtho(ortho), _job(tmp_path / "out"))
+
+
+def test_an_out_that_cannot_be_written_to_is_refused_before_anything_is_opened(ortho, tmp_path):
+    (tmp_path / "out").write_text("a file stands here")
+    with pytest.raises(OutputError, match="cannot be written"):
         run_road_ortho(RoadOrtho(ortho), _job(tmp_path / "out"))
 
 

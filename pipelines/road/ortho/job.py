@@ -20,6 +20,7 @@ from geo.raster import GDAL_OPTIONS, Grid, Ortho, Stated, open_ortho, tiled_copy
 from models.card import ModelCard
 from pipelines.edited import work_folder
 from pipelines.errors import SurveyError
+from pipelines.files import ready_to_write
 from pipelines.frames import Picture
 from pipelines.journal import Journal, sole_writer
 from pipelines.orthophoto import Scan, Scanned, ortho_key, plan_scan, scan, scan_lines
@@ -85,6 +86,7 @@ def run_road_ortho(given: RoadOrtho, job: Job) -> tuple[Results, Published]:
     work = work_folder(job.out_dir)
     with sole_writer(work), rasterio.Env(**GDAL_OPTIONS):
         refuse_lost_work(given.previous, job.out_dir, work)
+        ready_to_write(job.out_dir)
         ready = _opened(given, job, work)
         journal = Journal(work / "tiles", ortho_key(given.ortho, ready.plan, job.detector))
         seen = scan(ready.plan, job.detector, journal, workers=job.workers, progress=job.looking)
