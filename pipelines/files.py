@@ -1,4 +1,4 @@
-"""Writing a file so that a reader finds it whole or not at all."""
+"""Writing a file so that a reader finds it whole or not at all, and files' names as text."""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipelines.journal import flush_folder, writing_to
 
-__all__ = ["ready_to_write", "replacing"]
+__all__ = ["as_text", "ready_to_write", "replacing"]
 
 
 @contextmanager
@@ -44,3 +44,11 @@ def ready_to_write(folder: Path) -> None:
             probe.write_bytes(b"?")
         finally:
             probe.unlink(missing_ok=True)
+
+
+def as_text(path: Path | str) -> str:
+    r"""A path as text that every file can hold: a byte that is no UTF-8 as `\xe9`, and a backslash as two.
+
+    Names from an old camera or a Windows archive may be in another encoding. Different paths give different texts.
+    """
+    return os.fsencode(str(path).replace("\\", "\\\\")).decode("utf-8", "backslashreplace")

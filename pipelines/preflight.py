@@ -31,6 +31,7 @@ from geo.track import (
     smooth,
 )
 from pipelines.errors import SurveyError
+from pipelines.files import as_text
 from pipelines.frames import FrameSource, open_frames, select_by_distance
 from pipelines.frames.videos import VIDEO_SUFFIXES
 from pipelines.overlap import REASONS, clock, require_times, unplaced
@@ -184,7 +185,9 @@ def _roads(survey: Survey, trajectory: Trajectory, params: SnapParams) -> Roads:
 
 
 def _refused_files(source: FrameSource) -> pd.DataFrame:
-    rows = [{"item": Path(str(bad.where)).name, "reason": bad.code, "detail": bad.detail} for bad in source.refused]
+    rows = [
+        {"item": as_text(Path(str(bad.where)).name), "reason": bad.code, "detail": bad.detail} for bad in source.refused
+    ]
     return pd.DataFrame(rows, columns=REJECTED_COLUMNS)
 
 

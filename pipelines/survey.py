@@ -20,6 +20,7 @@ Paths are taken from the manifest's folder.
 import datetime
 import difflib
 import hashlib
+import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -31,6 +32,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipelines.errors import SurveyError
+from pipelines.files import as_text
 
 MANIFEST = "survey.yaml"
 HEIGHT_REMEDY = "Measure from the road up to the lens and state it as camera: height_m (a car's windscreen: 1.2 to 1.5)"
@@ -231,7 +233,7 @@ def survey_from_parts(
 
 def _called(frames: Path) -> str:
     """What a folder of frames is called by: `2026-04-21/frames` by its drive."""
-    return (frames.parent if frames.name.lower() in _PLAIN_NAMES else frames).name or frames.name
+    return as_text((frames.parent if frames.name.lower() in _PLAIN_NAMES else frames).name or frames.name)
 
 
 def content_hash(paths: Iterable[Path], workers: int = 2) -> str:
@@ -248,7 +250,7 @@ def content_hash(paths: Iterable[Path], workers: int = 2) -> str:
     total = hashlib.blake2b(digest_size=16)
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
         for path, digest in zip(files, pool.map(_file_digest, files), strict=True):
-            total.update(path.name.encode() + b"\0" + digest)
+            total.update(os.fsencode(path.name) + b"\0" + digest)
     return total.hexdigest()
 
 

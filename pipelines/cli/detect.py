@@ -18,7 +18,7 @@ from models.types import BackendName, PrecisionName
 from pipelines.cli.bars import progress_bar, say
 from pipelines.cli.drawing import save_drawing
 from pipelines.errors import OutputError
-from pipelines.files import replacing
+from pipelines.files import as_text, replacing
 from pipelines.frames.source import FrameSource, open_frames
 from pipelines.frames.types import BadFrame, Picture
 
@@ -70,7 +70,7 @@ def detect(
     with open_frames(inputs) as source, open_detector(task, backend, precision) as detector:
         drawings = [] if pictures is None else _drawings(source, pictures)
         _refuse_overwriting(source, [*drawings, out])
-        found = Found(rejected=[(str(bad.where), bad.code, bad.detail) for bad in source.refused])
+        found = Found(rejected=[(as_text(str(bad.where)), bad.code, bad.detail) for bad in source.refused])
         with progress_bar("detecting", "frame") as progress:
             for number, boxes, picture in find_boxes(source, detector, found, everything):
                 if drawings:
@@ -103,7 +103,7 @@ def find_boxes(
         frame = source.frames[index]
         found.n_frames += 1
         if len(boxes):
-            found.boxes.append(_rows(str(frame.source), frame.name, boxes, names))
+            found.boxes.append(_rows(as_text(frame.source), frame.name, boxes, names))
         yield index, boxes, picture
 
 

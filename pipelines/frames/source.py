@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import SurveyError
+from pipelines.files import as_text
 from pipelines.frames.pictures import PICTURE_SUFFIXES, picture_size, read_picture
 from pipelines.frames.rasters import RASTER_SUFFIXES, read_raster
 from pipelines.frames.types import BadFrame, Frame, Picture
@@ -182,7 +183,7 @@ def _distinct(files: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
     whole = {Path(os.path.abspath(path)).parts: (name, path) for name, path in files}  # noqa: PTH100
     depth = {parts: name.count("/") + 1 for parts, (name, _) in whole.items()}
     while True:
-        names = {parts: "/".join(parts[-n:]) for parts, n in depth.items()}
+        names = {parts: as_text("/".join(parts[-n:])) for parts, n in depth.items()}
         counts = Counter(names.values())
         if len(counts) == len(names):
             return [(names[parts], path) for parts, (_, path) in whole.items()]

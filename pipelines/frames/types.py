@@ -26,7 +26,7 @@ class Frame:
 
     Attributes:
         name: its path below the folder that was opened, or the file's name, with more of its folders where another
-            frame has that name; a video's frames add `#` and their number.
+            frame has that name, as `files.as_text` writes it; a video's frames add `#` and their number.
         source: the file it is in.
         number: its place in a video, in order of presentation; 0 for a picture.
         t_s: seconds since 1970-01-01 UTC; nan where nothing says so.

@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -110,3 +111,14 @@ def test_frames_of_like_names_get_a_drawing_each(model, frames, tmp_path):
     assert drawn == sorted(
         [*("0.jpg", "1.jpg", "2.jpg", "3.jpg"), "a_b.jpg", "A_b-2.jpg", "a_b-3.jpg", "c.png.jpg", "c.png-2.jpg"]
     )
+
+
+def test_names_that_are_no_utf8_are_written_escaped(model, frames, tmp_path):
+    (frames / "0.jpg").rename(frames / os.fsdecode(b"caf\xe9.jpg"))
+    (frames / "1.jpg").rename(frames / r"caf\xe9.jpg")
+    (frames / os.fsdecode(b"\xe9.mp4")).write_bytes(b"no video")
+    run(model, frames, "--out", tmp_path / "boxes.parquet", "--pictures", tmp_path / "drawn")
+    table = pd.read_parquet(tmp_path / "boxes.parquet")
+    assert sorted(table["frame"]) == ["2.jpg", "3.jpg", r"caf\\xe9.jpg", r"caf\xe9.jpg"]
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == sorted(table["frame"])
+    assert pd.read_csv(tmp_path / "boxes.rejected.csv")["item"].tolist() == [str(frames / r"\xe9.mp4")]
