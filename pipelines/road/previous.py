@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.spatial import KDTree
 
+from geo.crs import to_plane
 from geo.errors import LayerError
 from geo.geopackage import read_layer
 from geo.network import Roads
@@ -58,6 +59,8 @@ _DERIVED = {
 _MADE_HERE = frozenset({"class_found", "class_written", "status_written", "geometry"})
 # Size is uncertain by this share of itself where a table does not say.
 _SIZE_SHARE = 0.25
+# A point farther from where its survey found it than this is another thing that somebody made of the row.
+_MOVED_M = 30.0
 # A larger claim says that the place is not known at all; it must not widen the search without end.
 _MOST_SD_M = 5.0
 
@@ -327,7 +330,7 @@ def _pairing(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, knobs: PreviousParams
     """(new,) int64: the old row of each, -1 for none."""
     n = len(old)
     links = np.append(_text(old, "link"), _text(new, "link")) if use_links else np.full(n + len(new), "", object)
-    xy = np.vstack([shapely.get_coordinates(t.geometry.to_numpy()) for t in (old, new)])
+    xy = np.vstack([_found_at(old), shapely.get_coordinates(new.geometry.to_numpy())])
     sd = np.append(_sd(old, knobs), _sd(new, knobs))
     runs = Runs(
         xy_m=xy,
@@ -344,6 +347,24 @@ def _pairing(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, knobs: PreviousParams
     row = np.full(int(label.max()) + 1, -1, np.int64)
     row[label[:n]] = np.arange(n)
     return row[label[n:]]
+
+
+def _found_at(old: gpd.GeoDataFrame) -> Array:
+    """(old, 2) map m: where each was found, though people may have moved its point since.
+
+    `lat` and `lon` are as the survey wrote them. Of a copy they are those of the original, so that its point counts.
+    """
+    xy: Array = shapely.get_coordinates(old.geometry.to_numpy())
+    if not {"lat", "lon"} <= set(old.columns):
+        return xy
+    lon, lat = _numbers(old["lon"]), _numbers(old["lat"])
+    written = np.column_stack(to_plane(old.crs, lon, lat))
+    moved = np.linalg.norm(written - xy, axis=1)
+    order = pd.Series(moved).sort_values(kind="stable").index
+    first = ~pd.DataFrame({"lon": lon, "lat": lat}).loc[order].duplicated().reindex(range(len(old))).to_numpy(bool)
+    kept = first & (moved <= _MOVED_M)
+    found: Array = np.where(kept[:, None], written, xy)
+    return found
 
 
 def _families(old: pd.DataFrame, new: pd.DataFrame) -> Index:

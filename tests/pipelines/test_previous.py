@@ -14,6 +14,7 @@ import shapely
 from driven import picture, survey_of, track
 from road_simulator import CRS, Drive, survey, true_defects
 
+from geo.crs import to_lonlat
 from geo.geopackage import Layer, write_geopackage
 from geo.network import Roads
 from geo.network.links import to_links
@@ -359,6 +360,21 @@ def test_another_drive_of_the_same_day_is_another_survey(first):
     table = compare(defects({}, {}, {}, day=SPRING), old, frames("elsewhere.jpg"), SPRING)
     assert table["change"].tolist() == ["same"] * 3
     assert table["n_surveys"].tolist() == [2, 2, 2]
+
+
+def test_a_point_that_people_moved_to_its_right_place_is_known_again(tmp_path):
+    first = published(tmp_path / "road.gpkg", compare(defects({}, {}), None, EVERYWHERE, SPRING))
+    old = read_previous(first)
+    old["lon"], old["lat"] = to_lonlat(CRS, old.geometry.x, old.geometry.y)
+    old.loc[0, "geometry"] = shapely.Point(0.0, 8.0)
+    old.loc[0, "note"] = "here"
+    table = compare(defects({}, {}, day=AUTUMN), old, EVERYWHERE, AUTUMN)
+    assert table[["uuid", "change", "note"]].to_numpy().tolist() == [["04-0", "same", "here"], ["04-1", "same", ""]]
+    # A copy of it is a defect of its own, where somebody put it.
+    copy = old.iloc[[0]].assign(uuid="copy", geometry=[shapely.Point(0.0, -9.0)])
+    both = pd.concat([old, copy], ignore_index=True)
+    table = compare(defects({}, {}, {"x": 0.0, "y": -9.0}, day=AUTUMN), both, EVERYWHERE, AUTUMN)
+    assert table["uuid"].tolist() == ["04-0", "04-1", "copy"]
 
 
 def test_chainage_is_that_of_the_place_on_its_link():
