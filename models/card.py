@@ -197,7 +197,7 @@ def load_card(folder: Path) -> ModelCard:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise CardError("there is no model card here", where=path, remedy="Name a folder with card.yaml.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # PyYAML raises ValueError for a date that does not exist
         reason = str(error).splitlines()[0]
         raise CardError(f"the model card cannot be read ({reason})", where=path) from error
     try:

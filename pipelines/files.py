@@ -1,13 +1,16 @@
-"""Writing a file so that a reader finds it whole or not at all, and files' names as text."""
+"""Writing a file so that a reader finds it whole or not at all, files' names as text, and what people wrote by hand."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import yaml
+
+from pipelines.errors import PipelineError
 from pipelines.journal import flush_folder, writing_to
 
-__all__ = ["as_text", "ready_to_write", "replacing"]
+__all__ = ["as_text", "read_yaml", "ready_to_write", "replacing"]
 
 
 @contextmanager
@@ -52,3 +55,29 @@ def as_text(path: Path | str) -> str:
     Names from an old camera or a Windows archive may be in another encoding. Different paths give different texts.
     """
     return os.fsencode(str(path).replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
+
+
+def read_yaml(path: Path, what: str, failure: type[PipelineError]) -> object:
+    """What a YAML file says that people wrote.
+
+    Args:
+        path: the file.
+        what: what it is called in messages.
+        failure: the error to raise.
+
+    Raises:
+        PipelineError: of the type `failure`: it cannot be read, is no YAML, or holds a date that does not exist.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not in UTF-8"
+        raise failure(f"the {what} cannot be read: {reason}", where=path) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark is not None else ""
+        raise failure(f"not valid YAML{line}", where=path, remedy="Check the indentation and the colons") from error
+    except ValueError as error:
+        # PyYAML makes dates of what looks like one, and says no more than what is wrong with it.
+        remedy = "Check the dates and times, or put quotes around what is none"
+        raise failure(f"the {what} holds a value that cannot be ({error})", where=path, remedy=remedy) from error

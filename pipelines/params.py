@@ -4,7 +4,6 @@ import difflib
 from pathlib import Path
 from typing import Self, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from geo.camera.calibrate import CalibrationParams
@@ -13,6 +12,7 @@ from geo.network import SnapParams
 from geo.track import CleanLimits, SmoothParams
 from pipelines.drive import DriveParams
 from pipelines.errors import PipelineError
+from pipelines.files import read_yaml
 from pipelines.report.content import ReportParams
 from pipelines.road.consolidate import ConsolidateParams
 from pipelines.road.coverage import CoverageParams
@@ -80,15 +80,14 @@ def read_section(path: Path, section: str) -> dict[str, object]:
     Raises:
         ParamsError: the file cannot be read.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise ParamsError(f"the parameters cannot be read: {error.strerror or error}", where=path) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError("not valid YAML", where=path, remedy="Check the indentation and the colons") from error
+    content = read_yaml(path, "parameters", ParamsError) or {}
+    remedy = "See the params.yaml of the project"
     if not isinstance(content, dict):
-        raise ParamsError("the parameters hold no sections", where=path, remedy="See the params.yaml of the project")
-    return content.get(section) or {}
+        raise ParamsError("the parameters hold no sections", where=path, remedy=remedy)
+    knobs = content.get(section) or {}
+    if not isinstance(knobs, dict):
+        raise ParamsError(f"the section {section} holds no knobs", where=path, remedy=remedy)
+    return knobs
 
 
 def _params_error(error: ValidationError, path: Path | None, model: type[BaseModel], section: str) -> ParamsError:

@@ -28,11 +28,10 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipelines.errors import SurveyError
-from pipelines.files import as_text
+from pipelines.files import as_text, read_yaml
 
 MANIFEST = "survey.yaml"
 HEIGHT_REMEDY = "Measure from the road up to the lens and state it as camera: height_m (a car's windscreen: 1.2 to 1.5)"
@@ -164,7 +163,7 @@ def load_survey(folder: Path) -> Survey:
     Raises:
         SurveyError: no manifest, a manifest that says something unknown or impossible, or a file it names is absent.
     """
-    path = folder / MANIFEST if folder.is_dir() else folder
+    path = _manifest_of(folder)
     manifest = _validated(_read_yaml(path), path)
     frames = manifest.frames if isinstance(manifest.frames, tuple) else (manifest.frames,)
     base = path.parent
@@ -270,21 +269,20 @@ def _under(base: Path, path: Path | None) -> Path | None:
     return None if path is None else base / path
 
 
+def _manifest_of(named: Path) -> Path:
+    """The manifest that a folder's or its own name stands for."""
+    path = named / MANIFEST if named.is_dir() else named
+    if path.exists():
+        return path
+    remedy = "Write one, or name the parts with --frames and --track"
+    if named.is_dir():
+        raise SurveyError("no survey here: there is no survey.yaml", where=named, remedy=remedy)
+    kind = "file" if named.suffix.lower() in {".yaml", ".yml"} else "folder"
+    raise SurveyError(f"no survey here: there is no such {kind}", where=named, remedy="Check the path to the survey")
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SurveyError(
-            "no survey here: there is no survey.yaml",
-            where=path.parent,
-            remedy="Write one, or name the parts with --frames and --track",
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SurveyError(f"the manifest cannot be read: {error}", where=path) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark is not None else ""
-        raise SurveyError(f"not valid YAML{line}", where=path, remedy="Check the indentation and the colons") from error
+    content = read_yaml(path, "manifest", SurveyError)
     if not isinstance(content, dict):
         raise SurveyError("the manifest holds no keys", where=path, remedy="Write name, frames, track and camera")
     return content

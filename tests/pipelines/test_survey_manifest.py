@@ -58,6 +58,7 @@ def test_frames_may_be_a_list(folder):
         ("track: track.gpx", "track: gone.gpx", "the track is not there"),
         ("frames: frames", "frames: gone", "the frames are not there"),
         ("name: Route 12", "name: [", "not valid YAML"),
+        ("name: Route 12", "name: Route 12\ndate: 2026-02-30", "holds a value that cannot be (day is out of range"),
         ("name: Route 12", "", "name is missing"),
     ],
 )
@@ -67,6 +68,14 @@ def test_a_faulty_manifest_names_the_fault_and_the_remedy(folder, old, new, line
         load_survey(write(folder, GOOD.replace(old, new)))
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "survey2.yaml"])
+def test_a_survey_that_is_not_there_is_named_itself(folder, name):
+    write(folder, GOOD)
+    with pytest.raises(SurveyError, match="there is no such") as caught:
+        load_survey(folder / name)
+    assert str(folder / name) in str(caught.value)
 
 
 def test_a_folder_without_a_manifest_points_to_the_other_way_in(tmp_path):
