@@ -1,6 +1,7 @@
 """`params.yaml`: every knob of the jobs, one section a step."""
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -61,15 +62,23 @@ class RoadParams(BaseModel):
         return read_knobs(cls, path, "road")
 
 
-def read_knobs(model: type[Knobs], path: Path | None, section: str) -> Knobs:
+def read_knobs(
+    model: type[Knobs], path: Path | None, section: str, stated: Mapping[str, object] | None = None
+) -> Knobs:
     """The knobs in one section of a params.yaml, or their defaults where no file is named.
+
+    Args:
+        model: what they are.
+        path: the file.
+        section: its section.
+        stated: what goes before the file, by knob.
 
     Raises:
         ParamsError: the file cannot be read, or a knob is unknown (the nearest is offered) or out of its bounds.
     """
     content = {} if path is None else read_section(path, section)
     try:
-        return model.model_validate(content)
+        return model.model_validate({**content, **(stated or {})})
     except ValidationError as error:
         raise _params_error(error, path, model, section) from error
 

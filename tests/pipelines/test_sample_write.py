@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from geo.errors import MichisoraError
 from geo.track import read_fixes
 from pipelines.cli.sample import sample
 from pipelines.errors import OutputError
+from pipelines.params import ParamsError
 from pipelines.sample.params import read_params
 from pipelines.sample.train_set import TrainSetPlan, write_train_set
 from pipelines.sample.write import SampleParams, write_sample
@@ -160,8 +160,20 @@ def test_a_sample_that_was_broken_off_is_written_anew(tmp_path):
     assert load_survey(tmp_path).name == "Sample drive"
 
 
-def test_a_wrong_parameter_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sample: {frames: none}", "sample.frames"),
+        ("sample: {seeds: 3}", "Did you mean 'seed'"),
+        ("sample: [", "not valid YAML"),
+        ("sample: 2026-02-30", "a value that cannot be"),
+        (None, "cannot be read"),
+    ],
+)
+def test_wrong_parameters_are_one_line_that_names_them(tmp_path, text, said):
     path = tmp_path / "params.yaml"
-    path.write_text("sample: {frames: none}\n")
-    with pytest.raises(MichisoraError, match=r"sample\.frames"):
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(ParamsError) as caught:
         read_params(path, {})
+    assert said in str(caught.value)
