@@ -38,6 +38,9 @@ HEIGHT_REMEDY = "Measure from the road up to the lens and state it as camera: he
 VIEW_REMEDY = "State the camera's horizontal field of view as camera: hfov_deg, or its focal length as camera: focal_px"
 
 _CHUNK = 1 << 20
+_MOST_OFFSET_S = 100 * 365.25 * 86_400
+"""A clock that was never set is decades off; what is more is a slip of the pen, and no date any more."""
+
 _PLAIN_NAMES = {"frames", "images", "pictures"}
 
 
@@ -80,11 +83,11 @@ class Manifest(BaseModel):
 
     name: Annotated[str, Field(min_length=1)]
     date: datetime.date | None = None
-    frames: Path | tuple[Path, ...]
+    frames: Path | Annotated[tuple[Path, ...], Field(min_length=1)]
     track: Path | None = None
     roads: Path | None = None
     camera: CameraEntry
-    clock_offset_s: float = 0.0
+    clock_offset_s: Annotated[float, Field(ge=-_MOST_OFFSET_S, le=_MOST_OFFSET_S, allow_inf_nan=False)] = 0.0
     timezone: str | None = None
     start: datetime.datetime | None = None
     previous: Path | None = None
@@ -298,19 +301,27 @@ def _validated(content: dict[str, Any], path: Path) -> Manifest:
 def _survey_error(error: ValidationError, path: Path) -> SurveyError:
     """The first fault of a manifest, with what to do about it."""
     first = error.errors()[0]
+    kind = first["type"]
     key = ".".join(str(part) for part in first["loc"] if part not in {"function-after[_one_view()"})
-    if first["type"] == "missing" and key in {"camera", "camera.height_m"}:
-        return SurveyError("the camera's height is missing", where=path, remedy=HEIGHT_REMEDY)
-    if first["type"] == "extra_forbidden":
-        return SurveyError(f"unknown key {key!r}", where=path, remedy=_near_match(first["loc"]))
-    if first["type"] == "missing":
-        return SurveyError(f"{key} is missing", where=path)
     message = first["msg"].removeprefix("Value error, ")
-    if "hfov_deg" in message:
-        return SurveyError(message, where=path, remedy=VIEW_REMEDY)
-    if not key:
-        return SurveyError(message, where=path)
-    return SurveyError(f"{key}: {message[:1].lower()}{message[1:]}", where=path)
+    remedy = None
+    if kind == "missing" and key in {"camera", "camera.height_m"}:
+        what, remedy = "the camera's height is missing", HEIGHT_REMEDY
+    elif kind == "missing":
+        what = f"{key} is missing"
+    elif kind == "extra_forbidden":
+        what, remedy = f"unknown key {key!r}", _near_match(first["loc"])
+    elif key.startswith("frames"):
+        what = "frames names no folder, no video and no list of them"
+        remedy = "Write it like frames: pictures, or frames: [morning, noon.mp4]"
+    elif kind == "model_type":
+        what, remedy = f"{key} names none of its figures", f"Write it like {key}: {{height_m: 1.35, hfov_deg: 84}}"
+    elif kind == "path_type":
+        what = f"{key} names no file"
+    else:
+        what = f"{key}: {message[:1].lower()}{message[1:]}" if key else message
+        remedy = VIEW_REMEDY if "hfov_deg" in message else None
+    return SurveyError(what, where=path, remedy=remedy)
 
 
 def _near_match(location: tuple[int | str, ...]) -> str:
