@@ -28,6 +28,8 @@ PictureTimes = Callable[[Sequence[Path]], NDArray[np.float64]]
 """From n picture files to float64 (n,) seconds since 1970-01-01 UTC, nan where a picture does not tell."""
 
 _VIDEOS_KEPT_OPEN = 2
+_NAS_FOLDER = "@eaDir"
+"""Synology's, beside the pictures: each of them again, in several sizes and under the same suffix."""
 
 
 class FrameSource:
@@ -128,7 +130,8 @@ def open_frames(
     """List the frames in folders, pictures and videos.
 
     Files in a folder count by suffix, at any depth, and are ordered as people number them (`f2` before `f10`); what
-    is neither picture nor video is passed over. Videos carry the time that their telemetry or container states.
+    is hidden, and what is neither picture nor video, is passed over. Videos carry the time that their telemetry or
+    container states.
 
     Args:
         paths: a folder, a picture, a video, or several of them, kept in the order given. A name that two of them
@@ -173,8 +176,14 @@ def _files(place: Path) -> list[tuple[str, Path]]:
     if not place.is_dir():
         raise SurveyError("no such file or folder", where=place, remedy="Check the path to the frames")
     below = [path for path in place.rglob("*") if _is(path, PICTURE_SUFFIXES + VIDEO_SUFFIXES) and path.is_file()]
-    named = [(path.relative_to(place).as_posix(), path) for path in below if not path.name.startswith(".")]
+    within = [(path.relative_to(place), path) for path in below]
+    named = [(one.as_posix(), path) for one, path in within if not any(map(_hidden, one.parts))]
     return sorted(named, key=lambda one: _natural(one[0]))
+
+
+def _hidden(name: str) -> bool:
+    """Whether a file or folder is a machine's own: what begins with a dot, and small pictures that a NAS makes."""
+    return name.startswith(".") or name == _NAS_FOLDER
 
 
 def _distinct(files: list[tuple[str, Path]]) -> list[tuple[str, Path]]:

@@ -41,10 +41,12 @@ def number_shown(picture: np.ndarray) -> int:
 
 
 def test_frames_come_in_the_order_people_number_them_with_other_files_passed_over(tmp_path):
-    for name in ("f10.jpg", "f2.JPG", "a/f1.png", ".f3.jpg", "track.gpx"):
+    hidden = (".f3.jpg", ".Trash/f4.jpg", "a/.thumbnails/f5.jpg", "@eaDir/f2.jpg/SYNOPHOTO_THUMB_XL.jpg")
+    for name in ("f10.jpg", "f2.JPG", "a/f1.png", *hidden, "track.gpx"):
         path = tmp_path / name
         write_picture(path) if path.suffix != ".gpx" else path.write_text("<gpx/>")
     assert [frame.name for frame in open_frames(tmp_path).frames] == ["a/f1.png", "f2.JPG", "f10.jpg"]
+    assert len(open_frames(tmp_path / ".Trash").frames) == 1, "a folder that is named counts, whatever its name"
 
 
 def test_frames_of_several_folders_never_share_a_name(tmp_path):
