@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -104,6 +105,7 @@ class PhotoSource:
         blur_road_users: (h, w, 3) uint8 RGB → boxes (x1, y1, x2, y2) px of people and vehicles on the road. The one
             place where a street model enters; None while there is none.
         overhead: uuid of a defect and its box → the ground around it, for surveys from above: no frame is read then.
+        kept: uuid of a defect that these frames do not show → its photo of an earlier run.
     """
 
     read_frame: Callable[[str], Picture]
@@ -111,6 +113,7 @@ class PhotoSource:
     camera: Camera | None = None
     blur_road_users: BlurRoadUsers | None = None
     overhead: Callable[[str, PhotoBox], Overhead] | None = None
+    kept: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

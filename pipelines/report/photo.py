@@ -6,7 +6,7 @@ import io
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,7 +72,7 @@ def photo_path(uuid: str) -> str:
 def write_photos(
     source: PhotoSource, out_dir: Path, params: ReportParams, progress: Progress | None = None
 ) -> dict[str, str]:
-    """Write the photo of every defect that has a box.
+    """Write the photo of every defect that has a box, and those kept of an earlier run as they are.
 
     A frame that cannot be read costs its own photos only. Frames are read in their order, each once.
 
@@ -90,7 +90,20 @@ def write_photos(
             written[uuid] = photo_path(uuid)
         if progress is not None:
             progress(done, len(ordered))
+    for uuid, path in sorted(source.kept.items()):
+        content = _tried(partial(_whole, path))
+        if content is not None:
+            (out_dir / photo_path(uuid)).write_bytes(content)
+            written[uuid] = photo_path(uuid)
     return written
+
+
+def _whole(path: Path) -> bytes:
+    """The bytes of a photo that can be read to its end; raises OSError for others."""
+    content = path.read_bytes()
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()
+    return content
 
 
 def _photographer(source: PhotoSource, params: ReportParams) -> Callable[[str, PhotoBox], Image.Image | None]:

@@ -154,7 +154,7 @@ def publish(results: Results, out_dir: Path, progress: Progress | None = None, a
         if admit is not None:
             for product in (GEOPACKAGE_NAME, SHEET_NAME):
                 admit(out_dir / product, staging / product)
-        _move_in(staging, out_dir, _photos_kept(results, out_dir))
+        _move_in(staging, out_dir)
     except OSError as error:
         raise OutputError(
             f"the results cannot be written: {error.strerror or error}",
@@ -202,7 +202,7 @@ def summary_text(results: Results) -> str:
 
 def _write_all(results: Results, staging: Path, out_dir: Path, progress: Progress | None) -> str:
     defects = _with_degrees(results.defects, results.crs)
-    content = _content(results, defects)
+    content = _content(results, defects, out_dir)
     tell = progress or (lambda _done, _total: None)
     steps = [0, _OWN_STEPS]
 
@@ -215,7 +215,7 @@ def _write_all(results: Results, staging: Path, out_dir: Path, progress: Progres
         tell(*steps)
 
     write_report(content, staging, report_step)
-    defects["photo"] = _photo_column(defects, staging, _photos_kept(results, out_dir))
+    defects["photo"] = _photo_column(defects, staging)
     write_geopackage(staging / GEOPACKAGE_NAME, layers(replace(results, defects=defects)), results.date)
     step()
     (staging / GEOJSON_NAME).write_text(geojson(_plain_defects(defects)), encoding="utf-8")
@@ -226,7 +226,7 @@ def _write_all(results: Results, staging: Path, out_dir: Path, progress: Progres
     return text
 
 
-def _content(results: Results, defects: gpd.GeoDataFrame) -> ReportContent:
+def _content(results: Results, defects: gpd.GeoDataFrame, out_dir: Path) -> ReportContent:
     return ReportContent(
         survey=results.survey,
         date=results.date,
@@ -237,7 +237,12 @@ def _content(results: Results, defects: gpd.GeoDataFrame) -> ReportContent:
         summary=results.summary,
         provenance=results.provenance,
         photos=PhotoSource(
-            results.read_frame, _boxes(results), results.camera, results.blur_road_users, results.overhead
+            results.read_frame,
+            _boxes(results),
+            results.camera,
+            results.blur_road_users,
+            results.overhead,
+            _photos_kept(results, out_dir),
         ),
         roads=results.roads,
         coverage=coverage_layer(_in_plane(results.seen, results.crs)),
@@ -269,12 +274,12 @@ def _beside(defects: gpd.GeoDataFrame) -> NDArray[np.bool_]:
     return defects[_BESIDE].to_numpy(bool) if known else np.zeros(len(defects), bool)
 
 
-def _photos_kept(results: Results, out_dir: Path) -> set[str]:
-    """Photos of an earlier survey that lie in the folder already and belong to defects this one did not see."""
+def _photos_kept(results: Results, out_dir: Path) -> dict[str, Path]:
+    """Uuid → photo of an earlier survey that lies in the folder already, for defects that this one did not see."""
     anew = _boxes(results)
-    on_road = results.defects["uuid"][~_beside(results.defects)]
-    paths = (photo_path(str(uuid)) for uuid in on_road if uuid not in anew)
-    return {path for path in paths if (out_dir / path).is_file()}
+    on_road = results.defects["uuid"][~_beside(results.defects)].astype(str)
+    paths = {uuid: out_dir / photo_path(uuid) for uuid in on_road if uuid not in anew}
+    return {uuid: path for uuid, path in paths.items() if path.is_file()}
 
 
 def _photos_written(out_dir: Path) -> set[str]:
@@ -286,9 +291,9 @@ def _photos_written(out_dir: Path) -> set[str]:
     return {photo_path(str(uuid)) for uuid in table.get("uuid", ())}
 
 
-def _photo_column(defects: gpd.GeoDataFrame, staging: Path, kept: set[str]) -> list[str | None]:
+def _photo_column(defects: gpd.GeoDataFrame, staging: Path) -> list[str | None]:
     paths = [photo_path(str(uuid)) for uuid in defects["uuid"]]
-    return [path if path in kept or (staging / path).is_file() else None for path in paths]
+    return [path if (staging / path).is_file() else None for path in paths]
 
 
 def _with_degrees(defects: gpd.GeoDataFrame, crs: pyproj.CRS) -> gpd.GeoDataFrame:
@@ -338,7 +343,7 @@ def _layer(name: str, frame: gpd.GeoDataFrame, style: Any) -> Layer:
     return Layer(name, frame, style, ja, en, looks.ALIASES)
 
 
-def _move_in(staging: Path, out_dir: Path, kept: set[str]) -> None:
+def _move_in(staging: Path, out_dir: Path) -> None:
     """Rename every file into place, photos before what links to them and the summary last; drop what is out of date.
 
     That is photos of an earlier run now unused, and its reports in languages that this one does not write. The photos
@@ -347,7 +352,7 @@ def _move_in(staging: Path, out_dir: Path, kept: set[str]) -> None:
     files = sorted(path for path in staging.rglob("*") if path.is_file())
     files.sort(key=lambda path: (path.parent == staging, path.name == SUMMARY_NAME))
     new = {path.relative_to(staging).as_posix() for path in files}
-    stale = _photos_written(out_dir) - new - kept
+    stale = _photos_written(out_dir) - new
     for photo in sorted((out_dir / PHOTOS).glob("*.jpg")):
         if photo.relative_to(out_dir).as_posix() in stale:
             photo.unlink()

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
+import openpyxl
 import pandas as pd
 import pytest
+from PIL import Image
 from pyproj import CRS
 from shapely import LineString, Point
 
@@ -185,12 +187,19 @@ def test_photos_that_no_defect_has_are_removed_but_those_of_defects_not_seen_thi
     publish(replace(light, defects=earlier), tmp_path)
     kept, stale = (tmp_path / "photos" / f"{uuid}.jpg" for uuid in (old["uuid"].iloc[0], stale))
     assert stale.exists()
-    kept.write_bytes(b"earlier")
-    table = read_layer(publish(replace(light, defects=old), tmp_path).geopackage, "defects")
-    assert kept.read_bytes() == b"earlier"
+    Image.new("RGB", (64, 36), (9, 99, 9)).save(kept)
+    earlier = kept.read_bytes()
+    done = publish(replace(light, defects=old), tmp_path)
+    table = read_layer(done.geopackage, "defects")
+    assert kept.read_bytes() == earlier
+    assert f"photos/{kept.name}" in done.page.read_text(encoding="utf-8")
+    assert len(openpyxl.load_workbook(done.sheet).worksheets[0]._images) == 3
     assert not stale.exists()
     assert "found_as" not in table.columns
     assert table["photo"].notna().all()
+    kept.write_bytes(b"cut off")
+    table = read_layer(publish(replace(light, defects=old), tmp_path).geopackage, "defects")
+    assert table["photo"].isna().tolist() == [True, False, False]
 
 
 def test_pictures_that_no_run_wrote_stay_in_the_folder_of_photos(light, tmp_path):
