@@ -291,7 +291,7 @@ def _limits(pages: FPDF, content: ReportContent, sections: list[SectionItem], la
 
 
 def _road(item: Item, lang: str) -> str:
-    named = item.road_name or words.say("unnamed", lang)
+    named = item.road_names[lang] or words.say("unnamed", lang)
     at = "" if item.chainage_m is None else " · " + words.say("chainage_at", lang, value=fixed(item.chainage_m, 0))
     return f"{named}{f' ({item.link})' if item.link else ''}{at}"
 

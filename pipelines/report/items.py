@@ -22,6 +22,7 @@ class Item:
 
     Attributes:
         terms: name and value of each term of the priority, in the order they were summed.
+        road_names: language → name of the road; the other language's where it has one only.
         reasons: language → sentences.
         x_m: east, m in the report's CRS; `y_m` north.
         photo: path of the photo relative to the report, empty where there is none.
@@ -45,7 +46,7 @@ class Item:
     first_seen: date | None
     last_seen: date | None
     link: str
-    road_name: str
+    road_names: Mapping[str, str]
     chainage_m: float | None
     status: str
     change: str
@@ -147,6 +148,7 @@ def _item(row: Mapping[str, Any], x_m: float, y_m: float, photos: Mapping[str, s
     uuid = _text(row.get("uuid"))
     rank = _whole(row.get("rank"))
     status, change = status_of(row.get("status")), _text(row.get("change"))
+    name_ja, name_en = _text(row.get("road_name")), _text(row.get("road_name_en"))
     # A table without the column is of a survey that listed all it found.
     unlisted = not _absent(row.get("listed")) and not bool(row["listed"])
     return Item(
@@ -167,7 +169,7 @@ def _item(row: Mapping[str, Any], x_m: float, y_m: float, photos: Mapping[str, s
         first_seen=_day(row.get("first_seen")),
         last_seen=_day(row.get("last_seen")),
         link=_text(row.get("link")),
-        road_name=_text(row.get("road_name")),
+        road_names={"ja": name_ja or name_en, "en": name_en or name_ja},
         chainage_m=_number(row.get("chainage_m")),
         status=status,
         change=change,

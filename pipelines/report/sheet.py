@@ -45,7 +45,7 @@ _LIST = (
     Column("status", 11, "text", lambda item, lang: words.name(words.STATUSES, item.status, lang)),
     Column("priority", 9, "two", lambda item, _: item.priority),
     Column("reasons", 36, "wrap", lambda item, lang: "\n".join([*item.reasons[lang], *_terms(item, lang)])),
-    Column("road", 18, "wrap", lambda item, _: item.road_name),
+    Column("road", 18, "wrap", lambda item, lang: item.road_names[lang]),
     Column("link", 10, "text", lambda item, _: item.link),
     Column("chainage", 10, "whole", lambda item, _: item.chainage_m),
     Column("length", 9, "one", lambda item, _: item.length_m),

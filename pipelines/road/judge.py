@@ -220,16 +220,20 @@ def terms_of(table: pd.DataFrame, params: JudgeParams) -> list[dict[str, float]]
 
 
 def _with_roads(table: gpd.GeoDataFrame, links: gpd.GeoDataFrame | None) -> gpd.GeoDataFrame:
-    """The table with `road_name` and `road_class` of each defect's link."""
+    """The table with `road_name`, `road_name_en` and `road_class` of each defect's link.
+
+    A road that has a name in one language only has it in both columns.
+    """
     table["road_class"] = "unknown"
-    if "road_name" not in table.columns:
-        table["road_name"] = ""
+    for column in {"road_name", "road_name_en"} - set(table.columns):
+        table[column] = ""
     if links is None or not len(links):
         return table
     known = links.drop_duplicates("link").set_index("link")
     found = table["link"].isin(known.index).to_numpy()
     of_link = known.loc[table["link"].to_numpy()[found]]
-    name = of_link["name_ja"].fillna("").where(of_link["name_ja"].fillna("") != "", of_link["name_en"].fillna(""))
+    ja, en = (of_link[column].fillna("") for column in ("name_ja", "name_en"))
     table.loc[found, "road_class"] = of_link["road_class"].fillna("unknown").to_numpy()
-    table.loc[found, "road_name"] = name.to_numpy()
+    table.loc[found, "road_name"] = ja.where(ja != "", en).to_numpy()
+    table.loc[found, "road_name_en"] = en.where(en != "", ja).to_numpy()
     return table

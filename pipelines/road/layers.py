@@ -150,6 +150,7 @@ ALIASES: Mapping[str, tuple[str, str]] = {
     "last_seen": ("最終確認日", "Last seen"),
     "link": ("リンク", "Link"),
     "road_name": ("路線名", "Road"),
+    "road_name_en": ("路線名（英）", "Road, English"),
     "road_class": ("道路種別", "Road class"),
     "chainage_m": ("距離標 m", "Chainage, m"),
     "offset_m": ("横ずれ m", "Offset, right +, m"),

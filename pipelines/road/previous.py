@@ -47,6 +47,7 @@ _DERIVED = {
         "terms",
         "judgement",
         "road_name",
+        "road_name_en",
         "road_class",
         "lat",
         "lon",

@@ -87,6 +87,7 @@ _FIRST = [
         "last_seen",
         "link",
         "road_name",
+        "road_name_en",
     ),
     *("chainage_m", "offset_m", "photo", "status", "change", "note", "reasons_ja", "reasons_en", "lat", "lon"),
 ]

@@ -117,6 +117,11 @@ def test_a_road_without_a_class_adds_no_traffic_term():
 
 def test_the_road_is_named_in_the_row():
     assert judge(defects({}), links())["road_name"].tolist() == ["県道1号"]
+    assert judge(defects({}), links())["road_name_en"].tolist() == ["Route 1"]
+    for missing in ("name_ja", "name_en"):
+        (named,) = judge(defects({}), links().assign(**{missing: None}))[["road_name", "road_name_en"]].to_numpy()
+        assert named[0] == named[1] != ""
+    assert judge(defects({"link": ""}), links())["road_name_en"].tolist() == [""]
 
 
 def test_a_small_pothole_comes_before_the_largest_crack_of_a_busier_road():

@@ -339,3 +339,18 @@ def test_a_long_name_of_a_survey_leaves_room_for_the_pages_number_and_the_maps_h
     assert "… " in named.get_text().replace("　", " ") and "2026-11-03" in named.get_text()
     foot = pypdf.PdfReader(tmp_path / "repair_list_en.pdf").pages[0].extract_text().splitlines()[-1]
     assert re.fullmatch(r"Honmachi to .*…\s*page 1 of \d", foot)
+
+
+def test_roads_are_called_as_the_reader_calls_them(content_of: Make, tmp_path: Path) -> None:
+    content = without_photos(content_of(1))
+    content = replace(content, defects=content.defects.assign(road_name="港通り", road_name_en="Harbour Street"))
+    write_report(content, tmp_path)
+    page = (tmp_path / "repair_list.html").read_text(encoding="utf-8")
+    assert '<span lang="ja">港通り</span><span lang="en">Harbour Street</span>' in page
+    book = openpyxl.load_workbook(tmp_path / "repair_list.xlsx")
+    cells = {sheet.title: [cell.value for row in sheet.iter_rows() for cell in row] for sheet in book}
+    for lang, own, other in (("ja", "港通り", "Harbour Street"), ("en", "Harbour Street", "港通り")):
+        text = "".join(one.extract_text() for one in pypdf.PdfReader(tmp_path / f"repair_list_{lang}.pdf").pages)
+        assert own in text and other not in text
+        listed = next(values for title, values in cells.items() if f"({lang})" in title)
+        assert own in listed and other not in listed
