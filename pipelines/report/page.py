@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -50,6 +50,7 @@ def page_html(content: ReportContent, photos: Mapping[str, str]) -> str:
         named=partial(_named, content.languages),
         per_language=partial(spans, content.languages),
         fixed=fixed,
+        standing=_standing,
         W=words,
     )
     style, script = resource("pipelines.report", "page.css"), resource("pipelines.report", "page.js")
@@ -83,11 +84,21 @@ def _named(languages: tuple[str, ...], table: words.Words, code: str) -> Markup:
     return spans(languages, {lang: words.name(table, code, lang) for lang in languages})
 
 
+def _standing(item: Item) -> str:
+    """What the filter of judgements takes a defect for: its level where it is ranked, else where it stands."""
+    return item.judgement if item.rank is not None else "look_again" if item.look_again else "closed"
+
+
 def _chips(items: list[Item]) -> dict[str, list[Chip]]:
-    tables = {"judgement": words.JUDGEMENTS, "klass": words.CLASSES, "status": words.STATUSES}
+    unranked = {key: words.UI[key] for key in ("look_again", "closed")}
+    kinds: dict[str, tuple[words.Words, Callable[[Item], str]]] = {
+        "judgement": ({**words.JUDGEMENTS, **unranked}, _standing),
+        "klass": (words.CLASSES, lambda item: item.klass),
+        "status": (words.STATUSES, lambda item: item.status),
+    }
     chips = {}
-    for kind, table in tables.items():
-        counts = Counter(str(getattr(item, kind)) for item in items)
+    for kind, (table, code_of) in kinds.items():
+        counts = Counter(code_of(item) for item in items)
         order = [*(code for code in table if code in counts), *sorted(code for code in counts if code not in table)]
         chips[kind] = [Chip(kind, code, table, counts[code]) for code in order]
     return chips

@@ -90,7 +90,7 @@ UI: Words = {
     "title": ("道路補修リスト", "Road repair list"),
     "map_title": ("路面損傷マップ", "Road damage map"),
     "surveyed": ("調査日", "Surveyed"),
-    "first": ("最初に補修する箇所", "Fill this first"),
+    "first": ("最初に補修する箇所", "Repair this first"),
     "next": ("次に補修する箇所", "Then these"),
     "nothing": ("補修対象の損傷は見つかりませんでした。", "No damage was found on the road that was seen."),
     "nothing_sure": (

@@ -52,7 +52,7 @@ def test_the_page_says_first_which_hole_and_why(report: tuple[ReportContent, Pat
     best = items_of(content, {})[0]
     for said in (
         "最初に補修する箇所",
-        "Fill this first",
+        "Repair this first",
         best.reasons["ja"][0],
         best.reasons["en"][0],
         f"{best.lat:.6f}",
@@ -232,6 +232,12 @@ def test_what_is_too_doubtful_to_rank_stands_under_its_own_heading_and_counts_no
     assert max(ranked) < heading < card < closed
     tile = page[page.index('<li class="repair"') :]
     assert re.search(r"</span>(\d+)</b>", tile[:200]).group(1) == str(sum(i.judgement == "repair" for i in items[:10]))
+    chips = re.findall(r'data-kind="(\w+)"|data-value="([^"]*)".*?<i>(\d+)</i>', page)
+    judged = {code: int(n) for _, code, n in chips[1 : [kind for kind, *_ in chips].index("klass")]}
+    assert judged["repair"] == sum(i.judgement == "repair" for i in items[:10]), "as the tile says"
+    assert (judged["look_again"], judged["closed"]) == (1, 1)
+    for code, n in judged.items():
+        assert page.count(f'data-judgement="{code}"') == n, "what the filter shows"
     assert "of the 7 frames that should show it" in page
     assert "30 %" in page
 
