@@ -70,6 +70,8 @@ def detect(
     with open_frames(inputs) as source, open_detector(task, backend, precision) as detector:
         drawings = [] if pictures is None else _drawings(source, pictures)
         _refuse_overwriting(source, [*drawings, out])
+        for line in source.losses:
+            say(line)
         found = Found(rejected=[(as_text(str(bad.where)), bad.code, bad.detail) for bad in source.refused])
         with progress_bar("detecting", "frame") as progress:
             for number, boxes, picture in find_boxes(source, detector, found, everything):

@@ -56,6 +56,11 @@ class FrameSource:
         """How well the frames' times are known, s: those of the worst video; pictures are taken to be exact."""
         return max((index.clock.sd_s for index in self._videos.values()), default=0.0)
 
+    @property
+    def losses(self) -> list[str]:
+        """A sentence for each video that holds fewer frames than its own index states: its end is not there."""
+        return [index.loss for index in self._videos.values() if index.loss]
+
     def __enter__(self) -> Self:
         return self
 

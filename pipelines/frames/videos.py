@@ -13,6 +13,7 @@ import av
 import numpy as np
 
 from geo.track import VideoClock, video_clock
+from pipelines.files import as_text
 from pipelines.frames.types import BadFrame, Picture
 
 __all__ = ["HEADER_CLOCK_SD_S", "VIDEO_SUFFIXES", "VideoIndex", "VideoReader", "index_video"]
@@ -44,6 +45,7 @@ class VideoIndex:
         key_numbers: numbers of the frames that decoding can start from.
         time_base_s: seconds per unit of `pts`.
         clock: UTC of the video's time, by its telemetry or as the container says; nan where neither does.
+        n_stated: frames that the file's own index speaks of; a file that was copied in part holds fewer.
     """
 
     path: Path
@@ -51,9 +53,17 @@ class VideoIndex:
     key_numbers: tuple[int, ...]
     time_base_s: float
     clock: VideoClock
+    n_stated: int = 0
 
     def __len__(self) -> int:
         return len(self.pts)
+
+    @property
+    def loss(self) -> str:
+        """What is missing at the file's end, in a sentence; empty where nothing is."""
+        if len(self) >= self.n_stated:
+            return ""
+        return f"{as_text(self.path.name)} is cut short: {len(self)} of the {self.n_stated} frames it states are there"
 
     @property
     def created_s(self) -> float:
@@ -86,17 +96,20 @@ def index_video(path: Path) -> VideoIndex:
     """
     with _open(path) as container:
         stream = _video_stream(container, path)
-        found = sorted(
-            (packet.pts, packet.is_keyframe)
-            for packet in container.demux(stream)
-            if packet.pts is not None and packet.size and not packet.is_discard
-        )
+        found, n_packets = [], 0
+        for packet in container.demux(stream):
+            n_packets += packet.dts is not None
+            if packet.pts is not None and packet.size and not packet.is_discard:
+                found.append((packet.pts, packet.is_keyframe))
+        found.sort()
         if not found:
             raise BadFrame("not_a_video", "the video holds no frames", path)
         keys = tuple(number for number, (_, is_key) in enumerate(found) if is_key)
         clock = video_clock(path) if container.streams.data else None
+        # Packets that show nothing (cut away by an edit, or empty) are stated, too, and are no loss.
+        stated = len(found) + max(0, stream.frames - n_packets)
         index = VideoIndex(
-            path, tuple(pts for pts, _ in found), keys, float(stream.time_base), clock or VideoClock(math.nan)
+            path, tuple(pts for pts, _ in found), keys, float(stream.time_base), clock or VideoClock(math.nan), stated
         )
         return index if clock else index.beginning(_stated_s(container, stream, index.length_s))
 

@@ -161,6 +161,23 @@ def test_a_turned_video_is_read_upright(tmp_path, turn_deg, corner):
     assert picture[corner][1] < 60
 
 
+def test_a_video_whose_end_is_missing_says_how_many_frames_it_should_have(tmp_path):
+    film = tmp_path / "film.mp4"
+    with av.open(str(film), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        rng = np.random.default_rng(0)
+        for _ in range(30):
+            frame = av.VideoFrame.from_ndarray(rng.integers(0, 255, (64, 96, 3), np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert open_frames(film).losses == []
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    source = open_frames(film)
+    assert 0 < len(source) < 30
+    assert source.losses == [f"film.mp4 is cut short: {len(source)} of the 30 frames it states are there"]
+
+
 def test_a_video_cut_short_or_no_video_is_refused_and_the_rest_goes_on(tmp_path):
     write_video(tmp_path / "b.mp4", n=5)
     whole = (tmp_path / "b.mp4").read_bytes()
