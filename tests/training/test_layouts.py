@@ -281,9 +281,12 @@ def test_yolo_polygons_give_the_box_around_them(tmp_path):
     [
         ("a", "0 1.5 0.5 0.2 0.2", "line 1: the box .* its picture of 200 × 100 px"),
         ("a", "0 nan 0.5 0.2 0.2", "outside its picture"),
+        ("a", "0 0.5 0.5 -0.2 0.2", "negative width or height"),
+        ("a", "0 40 30 80 60", "line 1: the label reaches far out of its picture"),
+        ("a", "0 0.5 0.5 0.0004 0.2", "is under 0.1 px"),
         ("b", "0 0.5 0.5 0.2 0.2", "picture of this label is missing"),
     ],
-    ids=["outside", "no number", "missing picture"],
+    ids=["outside", "no number", "negative", "px", "tiny", "missing picture"],
 )
 def test_impossible_yolo_is_named_in_one_line(tmp_path, name, line, words):
     split = tmp_path / "set" / "train"
@@ -292,6 +295,28 @@ def test_impossible_yolo_is_named_in_one_line(tmp_path, name, line, words):
     with pytest.raises(SourceError, match=words) as error:
         read(source("yolo", {"0": "person"}), tmp_path, ("person",))
     assert "\n" not in str(error.value)
+
+
+def test_labels_that_are_not_where_they_are_read_do_not_say_that_nothing_is_there(tmp_path):
+    split = tmp_path / "set" / "train"
+    picture(split / "images" / "a.png")
+    entry = source("yolo", {"0": "person"})
+    with pytest.raises(SourceError, match="the pictures of set have no label files here"):
+        read(entry, tmp_path, ("person",))
+    text(split / "labels" / "a.txt", "")
+    assert boxes(read(entry, tmp_path, ("person",))[0]) == []
+    text(split / "images" / "classes.txt", "person\n")
+    read(entry, tmp_path, ("person",))
+    text(split / "images" / "a.txt", "0 0.5 0.5 0.2 0.2")
+    with pytest.raises(SourceError, match="lies among the pictures"):
+        read(entry, tmp_path, ("person",))
+    (split / "images" / "classes.txt").unlink()
+    (one,) = read(entry.model_copy(update={"annotations": "{split}/images"}), tmp_path, ("person",))
+    assert len(one.xyxy) == 1
+    unlabelled = source("yolo", {}, labels=[])
+    (split / "images" / "a.txt").unlink()
+    (split / "labels" / "a.txt").unlink()
+    assert len(read(unlabelled, tmp_path, ("person",))) == 1
 
 
 def test_labels_of_editors_that_mark_utf_8_lose_no_line_and_other_encodings_are_named(tmp_path):

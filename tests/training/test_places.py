@@ -22,9 +22,11 @@ def entry(**more):
 
 
 def write(folder, *names):
-    (folder / "images").mkdir(parents=True)
+    for part in ("images", "labels"):
+        (folder / part).mkdir(parents=True)
     for name in names:
         Image.new("RGB", (8, 8)).save(folder / "images" / f"{name}.png")
+        (folder / "labels" / f"{name}.txt").touch()
 
 
 @pytest.mark.parametrize(

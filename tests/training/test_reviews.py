@@ -168,6 +168,13 @@ def test_boxes_that_nobody_reviewed_teach_nothing(drive):
     assert dark[100:130, 135:160].all() and not dark[85:145, 80:135].any() and not dark[85:100, 80:160].any()
 
 
+def test_slivers_between_boxes_do_not_keep_a_set_from_being_read(drive):
+    near = [A[2] + 10.02, 100, 160, 130]
+    table = lines(drive, {"detection": "d", "image": "s0_0.png", "class": "D40", "bbox": near}, name="boxes.jsonl")
+    (one,), _ = made(drive, lines(drive, said(bbox=A, **{"class": "D40"})), detections=table, context=0.25)
+    assert unknown(one)[100:130, 151:160].all() and not unknown(one)[100:130, 100:149].any()
+
+
 def test_the_latest_word_counts(drive):
     first = said(bbox=A, **{"class": "D40", "when": "2026-01-02T09:00:00Z"})
     later = said(bbox=B, verdict="reject", **{"class": "D40", "when": "2026-01-03T09:00:00Z"})

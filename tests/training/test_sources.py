@@ -55,6 +55,9 @@ def test_rdd2022_japan_is_one_entry_of_the_catalogue_and_reads_as_shipped(tmp_pa
 def test_voc_boxes_are_clipped_to_the_picture_and_empty_ones_left_out(tmp_path):
     path = write_voc(tmp_path, "a", [("D00", (-5, 10, 700, 20)), ("D10", (30, 30, 30, 50))])
     assert read_voc(path, (600, 600)) == [("D00", (0.0, 10.0, 600.0, 20.0))]
+    path = write_voc(tmp_path, "b", [("D00", (50, 10, 40, 20))])
+    with pytest.raises(SourceError, match=r"b\.xml: the box \(50, 10, 40, 20\) has a negative width or height"):
+        read_voc(path, (600, 600))
 
 
 def test_an_annotation_that_states_no_size_takes_the_picture_s(tmp_path):

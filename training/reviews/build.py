@@ -29,6 +29,8 @@ __all__ = ["Request", "build"]
 MANIFEST, ABOUT, CATALOGUE = "manifest.csv", "dataset.yaml", "catalogue.yaml"
 COLUMNS = ("name", "kind", "labelled", "boxes", "ignored_regions", "place", "image", "copied_from")
 WHOLE, PARTLY = "whole", "partly"
+SLIVER_PX = 0.5
+"""Ignored regions thinner than this, between the edges of two boxes, hold the middle of hardly a pixel."""
 Progress = Callable[[int, int], None]
 
 
@@ -173,6 +175,8 @@ def _lines(lesson: Lesson, classes: Sequence[str], size: tuple[int, int]) -> str
     lines = []
     for class_id, box in rows:
         x1, y1, x2, y2 = np.clip(box, 0, (width, height, width, height)).tolist()
+        if class_id == len(classes) and min(x2 - x1, y2 - y1) < SLIVER_PX:
+            continue
         fractions = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
         lines.append(f"{class_id} " + " ".join(f"{one:.7f}" for one in fractions))
     return "".join(f"{line}\n" for line in lines)

@@ -21,6 +21,8 @@ __all__ = [
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
+LEAST_PX = 0.1
+"""Nobody draws a box so small: it is in other units."""
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in px of the picture, corners."""
 
@@ -103,14 +105,24 @@ def clip(box: Box, size_px: tuple[float, float], where: object) -> Box | None:
 
     Raises:
         SourceError: when no part of the box touches the picture, or a corner is no number: labels of another picture.
+            When its corners are the wrong way round, or it is too small to be of px: labels in another form.
     """
     left, top, right, bottom = box
+    if right < left or bottom < top:
+        remedy = "Correct the label: x1 y1 is the corner at the top left."
+        raise SourceError(f"the box ({_corners(box)}) has a negative width or height", where=where, remedy=remedy)
     width, height = size_px
     if not np.isfinite(box).all() or left > width or top > height or right < 0 or bottom < 0:
-        corners = ", ".join(f"{one:g}" for one in box)
+        what = f"the box ({_corners(box)}) lies outside its picture of {width:g} × {height:g} px"
         remedy = "Correct the label, or see whether it belongs to another picture."
-        raise SourceError(
-            f"the box ({corners}) lies outside its picture of {width:g} × {height:g} px", where=where, remedy=remedy
-        )
+        raise SourceError(what, where=where, remedy=remedy)
+    if 0 < right - left < LEAST_PX or 0 < bottom - top < LEAST_PX:
+        remedy = "Correct the label, or see whether it is in other units than its data set."
+        raise SourceError(f"the box ({_corners(box)}) is under {LEAST_PX:g} px", where=where, remedy=remedy)
     inside = (max(0.0, left), max(0.0, top), min(float(width), right), min(float(height), bottom))
-    return inside if inside[2] > inside[0] and inside[3] > inside[1] else None
+    # What is left of a box at the edge is held to the same, or it could not be read again as it was written.
+    return inside if min(inside[2] - inside[0], inside[3] - inside[1]) >= LEAST_PX else None
+
+
+def _corners(box: Box) -> str:
+    return ", ".join(f"{one:g}" for one in box)

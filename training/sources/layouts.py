@@ -73,6 +73,9 @@ def read_split(name: str, source: Source, folder: Path, split: str) -> list[Labe
         labelled = load_dnit(place, source.classes, source.pieces)
     else:
         labelled = READERS[source.layout](place)
+    if source.layout == "yolo" and source.labels and not any(place.annotations.glob("*.txt")):
+        remedy = "YOLO keeps labels beside the folder of pictures; where nothing is on any picture, put one empty file."
+        raise SourceError(f"the pictures of {name} have no label files here", where=place.annotations, remedy=remedy)
     if not labelled:
         raise SourceError(f"the data set {name} has no pictures here", where=place.images, remedy=_remedy(name, source))
     return labelled

@@ -63,7 +63,7 @@ def _sequence(folder: Path) -> list[Labelled]:
         if frame not in frames:
             raise SourceError(f"the frame {frame} is missing from {folder / 'img1'}", where=where)
         # People walk out of the picture and are labelled to their full extent: beyond its edge is no fault here.
-        box = _inside(_corners([row[2] - 1, row[3] - 1, *row[4:6]]), size)
+        box = _inside(_corners([row[2] - 1, row[3] - 1, *row[4:6]]), size, where)
         if box is not None and row[6] == 0:
             ignored[frame].append(box)
         elif box is not None:
@@ -74,10 +74,10 @@ def _sequence(folder: Path) -> list[Labelled]:
     ]
 
 
-def _inside(box: Box, size_px: tuple[int, int]) -> Box | None:
+def _inside(box: Box, size_px: tuple[int, int], where: str) -> Box | None:
     left, top, right, bottom = box
     touches = left < size_px[0] and top < size_px[1] and right > 0 and bottom > 0
-    return clip(box, size_px, "") if touches else None
+    return clip(box, size_px, where) if touches else None
 
 
 def _corners(row: list[float]) -> Box:

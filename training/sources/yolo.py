@@ -8,18 +8,28 @@ from training.sources.pictures import picture_size
 
 __all__ = ["Box", "load_yolo", "read_yolo"]
 
+FARTHEST = 1.0
+"""A label that reaches out of its picture by more than the picture's size is no fraction of it."""
+
 
 def load_yolo(place: Place) -> list[Labelled]:
     """Every picture of a split; one without a label file shows nothing.
 
     Raises:
-        SourceError: when a label file has no picture, or a line is no box.
+        SourceError: when a label file has no picture or lies among the pictures, or a line is no box.
     """
     pictures = pictures_in(place.images)
     stems = {one.stem for one in pictures}
     lone = next((one for one in sorted(place.annotations.glob("*.txt")) if one.stem not in stems), None)
     if lone is not None and pictures:
         raise SourceError(f"the picture of this label is missing from {place.images}", where=lone)
+    amid = next((one for one in sorted(place.images.glob("*.txt")) if one.stem in stems), None)
+    if amid is not None and place.images != place.annotations:
+        raise SourceError(
+            "this label lies among the pictures, where it is not read",
+            where=amid,
+            remedy=f"Move it to {place.annotations}.",
+        )
     return [
         Labelled(one, one.stem, read_yolo(place.annotations / f"{one.stem}.txt", picture_size(one))) for one in pictures
     ]
@@ -46,6 +56,9 @@ def read_yolo(path: Path, size_px: tuple[int, int]) -> list[tuple[str, Box]]:
             continue
         fields, where = line.split(), f"{path}, line {number}"
         left, top, right, bottom = _fractions(fields[1:], where)
+        if max(-left, -top, right - 1, bottom - 1) > FARTHEST:
+            remedy = "YOLO's numbers are fractions of the picture's width and height: divide px by them."
+            raise SourceError("the label reaches far out of its picture", where=where, remedy=remedy)
         inside = clip((left * width, top * height, right * width, bottom * height), size_px, where)
         if inside is not None:
             boxes.append((fields[0], inside))
