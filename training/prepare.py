@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from training.errors import SourceError
@@ -10,6 +11,7 @@ from training.prepared import Part
 from training.recipe import Recipe
 from training.sources.catalogue import Source
 from training.sources.licences import why_not
+from training.sources.pictures import read_upright
 from training.sources.places import unplaced
 from training.sources.samples import Sample, Sets
 
@@ -43,6 +45,7 @@ def look_over(recipe: Recipe, sets: Sets) -> tuple[dict[str, Any], dict[Part, li
     judged = {(name, "val"): parts[name, "val"] for name in (recipe.card.validation if recipe.card else ())}
     _refuse_leaks(_all(learned), _all(judged))
     refuse_shared_places(_all(learned), _all(judged))
+    _refuse_broken(_all(parts))
     summary = {
         f"{name}/{split}": _describe(samples, recipe.classes, sets.source(name))
         for (name, split), samples in parts.items()
@@ -119,6 +122,18 @@ def _refuse_leaks(learned: Iterable[Sample], judged: Iterable[Sample]) -> None:
         if twin is not None:
             remedy = "Split by place: a picture that was learned from judges nothing."
             raise SourceError(f"the same picture is in training data ({twin})", where=one.picture, remedy=remedy)
+
+
+def _refuse_broken(samples: Sequence[Sample]) -> None:
+    """Refuse a picture that cannot be read to its end: hours later it would end the run, or the export after it."""
+    with ThreadPoolExecutor(thread_name_prefix="pictures") as pool:
+        for _ in pool.map(_read_through, samples):
+            pass
+
+
+def _read_through(sample: Sample) -> None:
+    # The pixels are not returned, so that memory holds a picture a thread.
+    read_upright(sample.picture)
 
 
 def _digests(sample: Sample) -> set[str]:

@@ -12,6 +12,7 @@ from models.detector import open_detector
 from training.compare import Comparison, Side, compare
 from training.errors import PromotionError
 from training.evaluate import judge_all
+from training.publish import NOT_CHOSEN
 from training.recipe import CardPart
 from training.sources.licences import refuse_unshippable_training
 from training.sources.samples import Sets
@@ -65,12 +66,15 @@ def promote(
 
     Raises:
         LicenceError: when the candidate was taught on what keeps it in the house.
-        PromotionError: when it is of another task, the current one itself, or worse beyond noise.
+        PromotionError: when it is of another task, half made, the current one itself, or worse beyond noise.
     """
     card = load_card(request.candidate)
     verify_weights(card, request.candidate)
     if card.task != shelf.task:
         raise PromotionError(f"the candidate is a model for {card.task}, not {shelf.task}", where=request.candidate)
+    if card.thresholds.chosen == NOT_CHOSEN:
+        remedy = "Its export was broken off: run `michisora export` again."
+        raise PromotionError("the candidate's thresholds were never chosen", where=request.candidate, remedy=remedy)
     refuse_unshippable_training(card.training, sets.catalogue.values())
     former = load_card(shelf.current) if (shelf.current / CARD_NAME).is_file() else None
     if former is not None and former.sha256 == card.sha256:

@@ -2,11 +2,12 @@
 
 import datetime
 import math
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.card import ModelCard, Thresholds, TrainingSource, sha256_of, write_card
+from models.card import CARD_NAME, ModelCard, Thresholds, TrainingSource, sha256_of, write_card
 from models.detector import open_detector
 from training.crown import count_threshold, plot_threshold
 from training.errors import RecipeError
@@ -16,10 +17,13 @@ from training.recipe import CardPart, Recipe
 from training.sources.catalogue import Source
 from training.sources.samples import Sets
 
-__all__ = ["ExportRequest", "publish"]
+__all__ = ["NOT_CHOSEN", "ExportRequest", "publish"]
 
 UNCHOSEN = 0.25
+NOT_CHOSEN = "not chosen yet"
+"""What a card says of its thresholds until pictures have told them: nothing is made of such a model."""
 LOWEST = 0.01
+WriteWeights = Callable[[Path, Path], Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,8 @@ class ExportRequest:
     before: Sequence[TrainingSource] = ()
 
 
-def publish(request: ExportRequest, write_weights: Callable[[Path, Path], Path]) -> ModelCard:
-    """Write weights and card; returns the card.
+def publish(request: ExportRequest, write_weights: WriteWeights) -> ModelCard:
+    """Write weights and card, both or, where it cannot be judged, neither; returns the card.
 
     Args:
         request: what to publish.
@@ -49,17 +53,31 @@ def publish(request: ExportRequest, write_weights: Callable[[Path, Path], Path])
 
     Raises:
         RecipeError: when the recipe says nothing for the card.
+        SourceError: when a validation picture cannot be read.
     """
     part = request.recipe.card
     if part is None:
         raise RecipeError("the recipe has no section `card`", remedy="Add one: see training.road in params.yaml.")
-    request.out.mkdir(parents=True, exist_ok=True)
-    weights = write_weights(request.checkpoint, request.out / "model.onnx")
+    staging = request.out.with_name(f".{request.out.name}.part")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        card = _made(request, part, staging, write_weights)
+        request.out.mkdir(parents=True, exist_ok=True)
+        for name in (card.weights, CARD_NAME):
+            (staging / name).replace(request.out / name)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return card
+
+
+def _made(request: ExportRequest, part: CardPart, folder: Path, write_weights: WriteWeights) -> ModelCard:
+    weights = write_weights(request.checkpoint, folder / "model.onnx")
     flat = dict.fromkeys(request.recipe.classes, UNCHOSEN)
-    card = _card(request, part, sha256_of(weights), Thresholds(score=flat, chosen="not chosen yet"))
-    write_card(card, request.out)
+    card = _card(request, part, sha256_of(weights), Thresholds(score=flat, chosen=NOT_CHOSEN))
+    write_card(card, folder)
     # Thresholds and figures come from the folder as it is shipped: its own weights, decoding and suppression.
-    with_scores = open_detector(request.out, precision="f32")
+    with_scores = open_detector(folder, precision="f32")
     try:
         judged = judge_all(with_scores, part.validation, request.sets)
     finally:
@@ -69,7 +87,7 @@ def publish(request: ExportRequest, write_weights: Callable[[Path, Path], Path])
     command = f"michisora evaluate {request.recipe.task} {' '.join(part.validation)} --data DATA --precision f32"
     metrics = {"command": command, "split": "val", "machine": request.machine, **rounded(figures)}
     card = card.model_copy(update={"thresholds": thresholds, "metrics": metrics})
-    write_card(card, request.out)
+    write_card(card, folder)
     return card
 
 

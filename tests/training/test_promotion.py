@@ -18,6 +18,7 @@ from training.compare import Side, compare
 from training.errors import LicenceError, PromotionError
 from training.judge import Judged
 from training.promote import CHANGELOG, PROMOTION, Request, Shelf, promote, roll_back
+from training.publish import NOT_CHOSEN
 from training.recipe import CardPart
 from training.sources.catalogue import Source
 from training.sources.samples import Sample, Sets
@@ -103,6 +104,13 @@ def test_a_model_worse_beyond_noise_is_refused_and_nothing_changes(shelf, sets, 
         promote(shelf, Request(candidate, TODAY), PART, sets)
     assert "--override" in str(error.value) and "\n" not in str(error.value)
     assert {one.name: one.read_bytes() for one in shelf.current.iterdir()} == before and not shelf.kept.exists()
+
+
+def test_a_half_made_model_is_refused(shelf, sets, tmp_path):
+    thresholds = load_card(shelf.current).thresholds.model_copy(update={"chosen": NOT_CHOSEN})
+    candidate = variant(shelf, tmp_path / "half", card={"thresholds": thresholds})
+    with pytest.raises(PromotionError, match="thresholds were never chosen"):
+        promote(shelf, Request(candidate, TODAY, "whatever"), PART, sets)
 
 
 def test_an_override_promotes_it_and_stays_on_the_card(shelf, sets, tmp_path):

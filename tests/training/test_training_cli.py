@@ -65,9 +65,16 @@ def test_prepare_counts_what_is_there_and_repeats_known_faults(arguments, tmp_pa
 
 
 def test_prepare_notes_a_class_without_a_box(arguments, tmp_path):
-    (tmp_path / "ours/val/labels/a.txt").unlink()
+    (tmp_path / "ours/val/labels/a.txt").write_text("", encoding="utf-8")
     result = call(prepare, *arguments, "--recipe", tmp_path / "recipe.yaml")
     assert "ours/val: no box of D40, which the set labels" in json.loads(result.output)["notes"]
+
+
+def test_prepare_refuses_a_picture_cut_short(arguments, tmp_path):
+    path = tmp_path / "ours/val/images/a.png"
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(SourceError, match=r"val/images/a\.png: the picture cannot be read"):
+        call(prepare, *arguments, "--recipe", tmp_path / "recipe.yaml")
 
 
 def test_prepare_refuses_a_place_on_both_sides(arguments, tmp_path):
@@ -111,6 +118,16 @@ def test_train_export_and_evaluate_follow_one_another(arguments, tmp_path):
     with pytest.raises(RunError, match=r"the run here is of road \(D40, crack\)"):
         call(export, *arguments, "--recipe", tmp_path / "other.yaml", "--run", run, "--out", tmp_path / "wrong")
     out = tmp_path / "figures.json"
+    before = {one.name: one.read_bytes() for one in model.iterdir()}
+    picture = tmp_path / "ours/val/images/a.png"
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[:3000])
+    for folder in (model, tmp_path / "half"):
+        with pytest.raises(SourceError, match=r"val/images/a\.png: the picture cannot be read"):
+            call(export, *by_recipe, "--run", run, "--out", folder)
+    assert {one.name: one.read_bytes() for one in model.iterdir()} == before
+    assert sorted(before) == ["card.yaml", "model.onnx"] and not list(tmp_path.glob("*half*"))
+    picture.write_bytes(whole)
     task, *options = arguments
     result = call(evaluate, task, "ours", *options, "--model", model, "--precision", "f32", "--json", out)
     figures = json.loads(out.read_text(encoding="utf-8"))
