@@ -4,9 +4,11 @@ The checkpoint knows its recipe. That the pictures or the base weights changed s
 """
 
 import hashlib
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,9 @@ import yaml
 
 from models.card import load_card, sha256_of
 from training.checkpoint import CHECKPOINT, load_checkpoint, may_resume
-from training.errors import RunError
+from training.errors import RunError, TrainingError
 from training.options import IfChanged
-from training.recipe import Recipe
+from training.recipe import Recipe, recipe_from
 from training.sources.samples import Sample
 
 __all__ = ["RECORD", "Begun", "begun_with", "settle"]
@@ -54,7 +56,8 @@ def settle(out: Path, recipe: Recipe, begun: Begun, if_changed: IfChanged) -> Pa
         recipe: what is to be taught.
         begun: what with.
         if_changed: whether a run of another recipe, other pictures or another base is refused or set aside, as
-            `OUT.former`, so that this one begins anew.
+            `OUT.former`, so that this one begins anew. A former run that is not finished keeps that name, and this
+            one becomes `OUT.former.2` and so on.
 
     Returns:
         Where a former run was put, if there was one.
@@ -96,11 +99,22 @@ def _recorded(out: Path) -> Begun | None:
 
 
 def _set_aside(out: Path) -> Path:
-    """Only the latest former run is kept: what finished, DVC has in its cache."""
-    former = out.with_name(f"{out.name}{FORMER}")
+    """Give the run another name, that of a former one if that was finished: DVC has it in its cache."""
+    names = (f"{out.name}{FORMER}{'' if number == 1 else f'.{number}'}" for number in count(1))
+    former = next(one for one in map(out.with_name, names) if not one.exists() or _finished(one))
     shutil.rmtree(former, ignore_errors=True)
     out.replace(former)
     return former
+
+
+def _finished(run: Path) -> bool:
+    """Whether all the epochs of a run's own recipe are done; one that cannot be read is not known to be."""
+    try:
+        content = load_checkpoint(run / CHECKPOINT)
+        recipe = recipe_from(json.loads(content["recipe"]), str(run))
+    except TrainingError:
+        return False
+    return int(content["done"]) >= sum(stage.epochs for stage in recipe.stages)
 
 
 def _digest(samples: Sequence[Sample]) -> str:

@@ -92,7 +92,7 @@ def compare(current: Side, candidate: Side, metric: MetricName, draws: int = DRA
     groups = _stretches(current.judged)
     pictures = sum(len(one.samples) for one in current.judged.values())
     stretch = np.concatenate([np.empty(0, np.int64), *groups])
-    of_set = [np.unique(one) for one in groups]
+    of_set = _once(groups)
     measures = [_MEASURES[metric](side, shared, stretch) for side in (current, candidate)]
     n = int(stretch.max(initial=-1)) + 1
     whole = [measure(np.ones(n, np.int64)) for measure in measures]
@@ -115,8 +115,18 @@ def _stretches(judged: Mapping[str, Judged]) -> list[Counts]:
     ]
 
 
+def _once(groups: Sequence[Counts]) -> list[Counts]:
+    """By data set, the stretches that it has and no set before it: one of several sets is one place all the same."""
+    known = np.empty(0, np.int64)
+    fresh = []
+    for one in groups:
+        fresh.append(np.setdiff1d(one, known))
+        known = np.union1d(known, one)
+    return fresh
+
+
 def _draw(of_set: Sequence[Counts], n: int, rng: np.random.Generator) -> Counts:
-    """How often each of the `n` stretches is drawn: as many from each data set as it has."""
+    """How often each of the `n` stretches is drawn: as many from each data set as it has (`_once`)."""
     picks = [some[rng.integers(len(some), size=len(some))] for some in of_set if len(some)]
     return np.bincount(np.concatenate(picks), minlength=n)
 

@@ -76,6 +76,22 @@ def test_other_pictures_are_refused_or_begin_anew(arguments, tmp_path):
     assert steps(tmp_path / "run" / FOLDER) == ["step", "0"], "the log begins anew too"
 
 
+def test_a_run_that_was_not_finished_is_never_removed(arguments, tmp_path):
+    recipe, run = tmp_path / "recipe.yaml", tmp_path / "run"
+    call(*arguments)
+    first = (run / "last.pt").read_bytes()
+    # Of two epochs one is done: the run was stopped there.
+    recipe.write_text(RECIPE.replace("EPOCHS", "2"), encoding="utf-8")
+    content = torch.load(run / "last.pt", weights_only=True)
+    torch.save({**content, "recipe": read_recipe(recipe).model_dump_json()}, run / "last.pt")
+    half = (run / "last.pt").read_bytes()
+    for seed, kept in ((2, ["run.former"]), (3, ["run.former", "run.former.2"])):
+        recipe.write_text(RECIPE.replace("EPOCHS", "1").replace("seed: 1", f"seed: {seed}"), encoding="utf-8")
+        call(*arguments, "--if-changed", "anew")
+        assert sorted(one.name for one in tmp_path.glob("run.*")) == kept
+        assert (tmp_path / "run.former/last.pt").read_bytes() == half != first
+
+
 def test_another_recipe_begins_anew_where_that_is_asked_for(arguments, tmp_path):
     call(*arguments)
     changed = RECIPE.replace("EPOCHS", "1").replace("seed: 1", "seed: 2")

@@ -218,6 +218,24 @@ def test_a_draw_counts_a_place_as_often_as_it_is_drawn():
     assert measured == pytest.approx(mean_average_precision([hits])[0])
 
 
+def test_a_place_that_two_sets_show_is_drawn_once_with_the_pictures_of_both():
+    def divided(side):
+        part = side.judged["s"]
+        halves = [[at for at in range(48) if at % 4 in frames] for frames in ((0, 1), (2, 3))]
+        return Side(
+            {
+                name: Judged(*([some[at] for at in half] for some in (part.samples, part.truths, part.found)))
+                for name, half in zip(("a", "b"), halves, strict=True)
+            },
+            side.thresholds,
+        )
+
+    one, other = (judged(np.random.default_rng(seed), 12, 4, 0.6, 0.1) for seed in (1, 2))
+    whole = compare(one, other, "ap50", draws=200)
+    parts = compare(divided(one), divided(other), "ap50", draws=200)
+    assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high)) and parts.n_places == 12
+
+
 def test_few_places_are_noisier_than_as_many_pictures_apart():
     """Ten places of 20 alike frames carry about ten pictures' worth of news, not two hundred."""
 
