@@ -9,11 +9,11 @@ from typing import Any
 from training.errors import SourceError
 from training.prepared import Part
 from training.recipe import Recipe
-from training.sources.catalogue import Source
+from training.sources.catalogue import Source, read_catalogue
 from training.sources.licences import why_not
 from training.sources.pictures import read_upright
 from training.sources.places import unplaced
-from training.sources.samples import Sample, Sets
+from training.sources.samples import Sample, Sets, Tally
 
 __all__ = ["look_over", "refuse_shared_places", "summarise", "unshown", "wanted"]
 
@@ -40,7 +40,10 @@ def summarise(recipe: Recipe, sets: Sets) -> dict[str, Any]:
 
 def look_over(recipe: Recipe, sets: Sets) -> tuple[dict[str, Any], dict[Part, list[Sample]]]:
     """The summary, and the samples of every data set and split that it is about."""
-    parts = {(name, split): sets.samples(name, split, recipe.classes) for name, split in wanted(recipe)}
+    tallies = {part: Tally() for part in wanted(recipe)}
+    parts = {
+        (name, split): sets.samples(name, split, recipe.classes, tally) for (name, split), tally in tallies.items()
+    }
     learned = {part: parts[part] for part in _learned_from(recipe)}
     judged = {(name, "val"): parts[name, "val"] for name in (recipe.card.validation if recipe.card else ())}
     _refuse_leaks(_all(learned), _all(judged))
@@ -50,7 +53,8 @@ def look_over(recipe: Recipe, sets: Sets) -> tuple[dict[str, Any], dict[Part, li
         f"{name}/{split}": _describe(samples, recipe.classes, sets.source(name))
         for (name, split), samples in parts.items()
     }
-    return {**summary, NOTES: _notes(recipe, sets, summary, learned)}, parts
+    notes = [*_notes(recipe, sets, summary, learned), *_labels_left_out(sets, tallies)]
+    return {**summary, NOTES: notes}, parts
 
 
 def _learned_from(recipe: Recipe) -> list[Part]:
@@ -109,6 +113,27 @@ def _notes(
     ]
     reasons = {name: why_not(sets.source(name).licence, sets.source(name).may_ship) for name, _ in learned}
     return notes + [f"{name}: weights may not be given away: {why}" for name, why in reasons.items() if why]
+
+
+def _labels_left_out(sets: Sets, tallies: Mapping[Part, Tally]) -> list[str]:
+    """What of the labels became no box; the built-in sets leave out on purpose, and are silent about it."""
+    known = read_catalogue()
+    notes: list[str] = []
+    for (name, split), tally in tallies.items():
+        if tally.twice:
+            notes.append(f"{name}/{split}: {tally.twice} boxes are labelled twice, word by word, and count as two")
+        if sets.source(name) != known.get(name):
+            notes += [
+                *(
+                    f"{name}/{split}: {n} boxes of {label}, which is no class of the recipe"
+                    for label, n in tally.unknown.items()
+                ),
+                *(
+                    f"{name}/{split}: {n} boxes of the label {label}, which its entry maps to no class"
+                    for label, n in (+tally.unmapped).items()
+                ),
+            ]
+    return notes
 
 
 def _all(parts: Mapping[Any, Sequence[Sample]]) -> list[Sample]:

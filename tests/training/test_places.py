@@ -179,3 +179,35 @@ def test_crowns_come_with_their_tier_and_contrast(shared_data):
     listed = (shared_data / "forest" / "neon_crowns" / "val_natural.txt").read_text(encoding="utf-8").split()
     assert {one.picture.stem for one in natural} == {one.rpartition("/")[2].rpartition(".")[0] for one in listed}
     assert sum(len(one.xyxy) for one in machine) == 15863
+
+
+def tabled(folder, *rows):
+    path = folder / "set" / "rows.csv"
+    path.write_text("split,name,road\n" + "".join(f"{row}\n" for row in rows), encoding="utf-8")
+    return entry(table={"path": "rows.csv", "place": "road"}, splits={"val": "test"})
+
+
+def test_pictures_of_one_name_in_two_splits_have_a_row_each(tmp_path):
+    write(tmp_path / "set" / "train", "a", "b")
+    write(tmp_path / "set" / "test", "a")
+    source = tabled(tmp_path, "train,a,north", "train,b,north", "test,a,south", "other,a,west")
+    places = [
+        [one.place for one in load_samples("set", source, tmp_path, split, ("D40",))] for split in ("train", "val")
+    ]
+    assert places == [["set/north", "set/north"], ["set/south"]]
+    pooled = source.model_copy(update={"divide": Division(folders=("train", "test"), places=("south",)), "splits": {}})
+    assert len(load_samples("set", pooled, tmp_path, "val", ("D40",))) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["train,a,north", "train,b"], "line 3: the row is too short: it has no road"),
+        (["train,a,north", "train,b,north", "train,a,south"], "line 4: the picture a has two rows"),
+        (["train,a,north", ",b,north", ",b,south"], "line 4: the picture b has two rows"),
+    ],
+)
+def test_a_row_that_tells_too_little_or_too_much_is_named(tmp_path, rows, words):
+    write(tmp_path / "set" / "train", "a", "b")
+    with pytest.raises(SourceError, match=rf"rows\.csv, {words}"):
+        load_samples("set", tabled(tmp_path, *rows), tmp_path, "train", ("D40",))

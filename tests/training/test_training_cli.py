@@ -70,6 +70,21 @@ def test_prepare_notes_a_class_without_a_box(arguments, tmp_path):
     assert "ours/val: no box of D40, which the set labels" in json.loads(result.output)["notes"]
 
 
+def test_prepare_notes_labels_that_become_no_box_and_those_that_are_there_twice(arguments, tmp_path):
+    mapped = CATALOGUE.replace('{"0": D40}', '{"0": D40, "1": D04}').replace("path: ours", 'path: ours, ignored: ["9"]')
+    (tmp_path / "catalogue.yaml").write_text(mapped, encoding="utf-8")
+    box = "0.5 0.5 0.3 0.3"
+    lines = [f"0 {box}", f"0 {box}", f"1 {box}", f"2 {box}", "2 0.1 0.1 0.2 0.2", f"9 {box}"]
+    (tmp_path / "ours/train/labels/a.txt").write_text("\n".join(lines), encoding="utf-8")
+    summary = json.loads(call(prepare, *arguments, "--recipe", tmp_path / "recipe.yaml").output)
+    assert [note for note in summary["notes"] if note.startswith("ours/train")] == [
+        "ours/train: 1 boxes are labelled twice, word by word, and count as two",
+        "ours/train: 1 boxes of D04, which is no class of the recipe",
+        "ours/train: 2 boxes of the label 2, which its entry maps to no class",
+    ]
+    assert summary["ours/train"]["boxes"]["D40"] == 2
+
+
 def test_prepare_refuses_a_picture_cut_short(arguments, tmp_path):
     path = tmp_path / "ours/val/images/a.png"
     path.write_bytes(path.read_bytes()[:3000])

@@ -7,7 +7,7 @@ Frames of one place look alike: a model that learned from one has seen the other
 import csv
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from training.errors import SourceError
@@ -15,19 +15,28 @@ from training.sources.catalogue import Division, PictureTable, Source
 
 __all__ = ["Rows", "place_of", "read_table", "side_of", "stretch_of", "unplaced"]
 
+SPLIT = "split"
 Rows = Mapping[str, Mapping[str, str]]
 """By a picture's name without suffix, its row of the table."""
 
 
-def read_table(folder: Path, table: PictureTable | None) -> Rows:
-    """The rows of a data set's table; none where it has no table.
+def read_table(folder: Path, table: PictureTable | None, split: Container[str]) -> Rows:
+    """The rows of a data set's table that are about one split; none where it has no table.
+
+    Where several splits have a picture of one name, a column `split` tells their rows apart.
+
+    Args:
+        folder: the data set's folder.
+        table: what its entry says of the table.
+        split: what the column `split` may call the split.
 
     Raises:
-        SourceError: when the table is absent or lacks a column.
+        SourceError: when the table is absent or lacks a column, a row is too short, or a picture has two.
     """
     if table is None:
         return {}
     path = folder / table.path
+    named: dict[str, list[tuple[str, Mapping[str, str]]]] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -37,9 +46,31 @@ def read_table(folder: Path, table: PictureTable | None) -> Rows:
             lacking = wanted - set(reader.fieldnames or ())
             if lacking:
                 raise SourceError(f"the table has no column {', '.join(sorted(lacking))}", where=path)
-            return {row[table.name]: row for row in reader}
+            for row in reader:
+                where = f"{path}, line {reader.line_num}"
+                short = next((one for one in sorted(wanted) if row[one] is None), None)
+                if short is not None:
+                    raise SourceError(f"the row is too short: it has no {short}", where=where)
+                named.setdefault(row[table.name], []).append((where, row))
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError("the table of the pictures cannot be read", where=path) from error
+    told = {name: _told_apart(name, rows, split) for name, rows in named.items()}
+    return {name: row for name, row in told.items() if row is not None}
+
+
+def _told_apart(
+    name: str, rows: Sequence[tuple[str, Mapping[str, str]]], split: Container[str]
+) -> Mapping[str, str] | None:
+    """The row of a name that is about the split; None where all of several are about others."""
+    if len(rows) == 1:
+        return rows[0][1]
+    ours = [(where, row) for where, row in rows if row.get(SPLIT) in split]
+    others = [row.get(SPLIT) for _, row in rows]
+    if len(ours) > 1 or not all(others) or len(set(others)) < len(others):
+        where = (ours if len(ours) > 1 else rows)[1][0]
+        remedy = f"Leave one, or tell them apart by a column {SPLIT}."
+        raise SourceError(f"the picture {name} has two rows", where=where, remedy=remedy)
+    return ours[0][1] if ours else None
 
 
 def place_of(name: str, source: Source, key: str, row: Mapping[str, str] | None = None) -> str:

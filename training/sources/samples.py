@@ -1,6 +1,7 @@
 """A labelled picture, and how a split of a data set becomes a list of them."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,11 @@ from training.errors import SourceError
 from training.sources.boxes import Box, Labelled
 from training.sources.catalogue import Source, find_source
 from training.sources.layouts import read_split
-from training.sources.places import Rows, place_of, read_table, side_of, stretch_of
+from training.sources.places import place_of, read_table, side_of, stretch_of
 
-__all__ = ["Sample", "Sets", "load_samples"]
+__all__ = ["Sample", "Sets", "Tally", "load_samples"]
+
+Row = Mapping[str, str]
 
 
 def _no_boxes() -> NDArray[np.float32]:
@@ -57,6 +60,31 @@ class Sample:
     gsd_m: float | None = None
 
 
+@dataclass(slots=True)
+class Tally:
+    """What people labelled that is no box of a class of the model, or is one twice.
+
+    Attributes:
+        unmapped: by label that the entry maps to no class and does not ignore, how many boxes.
+        unknown: by class of the entry that the model does not know, how many.
+        twice: boxes whose very label is there already, on the same picture.
+    """
+
+    unmapped: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    twice: int = 0
+
+    def count(self, one: Labelled, source: Source, classes: Sequence[str]) -> None:
+        """Add the labels of a picture."""
+        for label, _ in one.boxes:
+            if label not in source.classes:
+                self.unmapped[label] += label not in source.ignored
+            elif source.classes[label] not in classes:
+                self.unknown[source.classes[label]] += 1
+        mapped = [pair for pair in one.boxes if source.classes.get(pair[0]) in classes]
+        self.twice += len(mapped) - len(set(mapped))
+
+
 @dataclass(frozen=True, slots=True)
 class Sets:
     """The data sets of a `catalogue`, as they lie below the directory `data`, or else below a `mirror` of it."""
@@ -76,12 +104,14 @@ class Sets:
             return self.mirror
         return self.data
 
-    def samples(self, name: str, split: str, classes: Sequence[str]) -> list[Sample]:
+    def samples(self, name: str, split: str, classes: Sequence[str], tally: Tally | None = None) -> list[Sample]:
         """All labelled pictures of one split, as `load_samples` gives them."""
-        return load_samples(name, self.source(name), self.root(name), split, classes)
+        return load_samples(name, self.source(name), self.root(name), split, classes, tally)
 
 
-def load_samples(name: str, source: Source, data: Path, split: str, classes: Sequence[str]) -> list[Sample]:
+def load_samples(
+    name: str, source: Source, data: Path, split: str, classes: Sequence[str], tally: Tally | None = None
+) -> list[Sample]:
     """All labelled pictures of one split of a data set, ordered by name.
 
     Args:
@@ -90,47 +120,51 @@ def load_samples(name: str, source: Source, data: Path, split: str, classes: Seq
         data: the data directory that the entry's path is below.
         split: `train` or `val`, or another folder of the set.
         classes: the model's classes, in the order of their ids.
+        tally: counts what of their labels is no box of a class, or is one twice.
 
     Raises:
         SourceError: when the split is absent or empty, or a label says something impossible.
     """
     folder = data / source.path
-    rows = read_table(folder, source.table)
-    samples = [_sample(name, source, one, rows, classes) for one in _wanted(name, source, folder, split, rows)]
+    both = [(one, _sample(name, source, one, row, classes)) for one, row in _wanted(name, source, folder, split)]
     if source.divide is not None and split in ("train", "val"):
         # Pooled folders, in the order that the prepared form of the set has: crops are drawn by it.
-        samples = sorted((one for one in samples if side_of(source.divide, one.place) == split), key=_name)
+        mine = [(one, sample) for one, sample in both if side_of(source.divide, sample.place) == split]
+        both = sorted(mine, key=lambda pair: pair[1].picture.name)
     left_out = source.without.get(split, ())
-    samples = [one for one in samples if one.place.partition("/")[2] not in left_out]
-    if not samples:
+    both = [(one, sample) for one, sample in both if sample.place.partition("/")[2] not in left_out]
+    if not both:
         raise SourceError(f"no picture of {name} is in the split {split}", where=folder)
-    return samples
+    if tally is not None:
+        for one, _ in both:
+            tally.count(one, source, classes)
+    return [sample for _, sample in both]
 
 
-def _name(sample: Sample) -> str:
-    return sample.picture.name
-
-
-def _wanted(name: str, source: Source, folder: Path, split: str, rows: Rows) -> list[Labelled]:
+def _wanted(name: str, source: Source, folder: Path, split: str) -> list[tuple[Labelled, Row | None]]:
+    """The pictures of a split before they are divided by place, each with its row of the table."""
     divided = source.divide is not None and split in ("train", "val")
     folders = source.divide.folders if source.divide is not None and divided else (split,)
-    labelled = [one for part in folders for one in read_split(name, source, folder, part)]
-    if source.only is not None:
-        labelled = [one for one in labelled if re.search(source.only, one.key)]
+    wanted: list[tuple[Labelled, Row | None]] = []
+    for part in folders:
+        rows = read_table(folder, source.table, (part, source.splits.get(part, part)))
+        labelled = read_split(name, source, folder, part)
+        if source.only is not None:
+            labelled = [one for one in labelled if re.search(source.only, one.key)]
+        wanted += [(one, rows.get(one.picture.stem)) for one in labelled]
     if source.table is None:
-        return labelled
-    lost = next((one.picture for one in labelled if one.picture.stem not in rows), None)
+        return wanted
+    lost = next((one.picture for one, row in wanted if row is None), None)
     if lost is not None:
         raise SourceError(f"the picture has no row in {source.table.path}", where=lost)
     where = source.table.where.items()
-    return [one for one in labelled if all(rows[one.picture.stem][column] == said for column, said in where)]
+    return [(one, row) for one, row in wanted if row is not None and all(row[column] == said for column, said in where)]
 
 
-def _sample(name: str, source: Source, one: Labelled, rows: Rows, classes: Sequence[str]) -> Sample:
+def _sample(name: str, source: Source, one: Labelled, row: Row | None, classes: Sequence[str]) -> Sample:
     kept = [(source.classes[label], box) for label, box in one.boxes if source.classes.get(label) in classes]
     ignored = [*one.ignored, *(box for label, box in one.boxes if label in source.ignored)]
     names = {label for label, _ in kept}
-    row = rows.get(one.picture.stem)
     place = place_of(name, source, one.key, row)
     stem = one.picture.stem
     masks = one.picture.parent.parent
