@@ -1,9 +1,11 @@
 """Batches of crops, the same for a given recipe, stage and epoch whatever happened before."""
 
-from collections import deque
+import os
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +19,11 @@ from training.sources.samples import Sample
 from training.transplant import Change, Cutting, cut_out, transplant
 from training.weather import equalise, relight
 
-__all__ = ["Album", "Batch", "epoch_batches", "read_picture", "smallest_batch"]
+__all__ = ["Album", "Batch", "epoch_batches", "memory_share", "read_picture", "smallest_batch"]
 
 PAD = 114
+ASSUMED_BYTES = 16 << 30
+"""The memory of a machine that does not tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +65,19 @@ def read_picture(sample: Sample) -> Picture:
 
 
 class Album:
-    """Labelled pictures by data set, decoded once and kept in memory (about 2 MB a frame of 1024 × 640)."""
+    """Labelled pictures by data set, kept decoded in memory (about 2 MB a frame of 1024 × 640) as far as it reaches.
 
-    def __init__(self, samples: Mapping[str, Sequence[Sample]]) -> None:
+    Args:
+        samples: the pictures.
+        most_bytes: what the decoded pictures may take; those that nobody asked for the longest are let go.
+    """
+
+    def __init__(self, samples: Mapping[str, Sequence[Sample]], most_bytes: int | None = None) -> None:
         self.samples = {name: list(some) for name, some in samples.items()}
-        self._pictures: dict[tuple[str, bool], Picture] = {}
+        self._most_bytes = memory_share() if most_bytes is None else most_bytes
+        self._n_bytes = 0
+        self._lock = Lock()
+        self._pictures: OrderedDict[tuple[str, bool], Picture] = OrderedDict()
         self._cuttings: dict[str, list[Cutting]] = {}
         self._alike: dict[tuple[str, bytes], list[Sample]] = {}
         for one in (one for some in self.samples.values() for one in some):
@@ -74,10 +86,12 @@ class Album:
     def picture(self, sample: Sample, equalised: bool = False) -> Picture:
         """The decoded picture of a sample, its contrast equalised where asked; what came equalised stays as it is."""
         key = (str(sample.picture), equalised and sample.facts.get("contrast_equalised") != "1")
-        if key not in self._pictures:
-            picture = read_picture(sample)
-            self._pictures[key] = equalise(picture) if key[1] else picture
-        return self._pictures[key]
+        with self._lock:
+            if key in self._pictures:
+                self._pictures.move_to_end(key)
+                return self._pictures[key]
+        picture = read_picture(sample)
+        return self._kept(key, equalise(picture) if key[1] else picture)
 
     def alike(self, sample: Sample) -> Sequence[Sample]:
         """The samples of the same data set that label the same classes, itself among them."""
@@ -90,6 +104,15 @@ class Album:
             self._cuttings[name] = [cutting for one in masked for cutting in self._cut_out(one, name, class_id)]
         return self._cuttings[name]
 
+    def _kept(self, key: tuple[str, bool], picture: Picture) -> Picture:
+        with self._lock:
+            if key not in self._pictures:
+                self._pictures[key] = picture
+                self._n_bytes += picture.nbytes
+            while self._n_bytes > self._most_bytes:
+                self._n_bytes -= self._pictures.popitem(last=False)[1].nbytes
+        return picture
+
     def _cut_out(self, sample: Sample, name: str, class_id: int) -> Iterable[Cutting]:
         boxes = sample.xyxy[sample.class_id == class_id]
         if not len(boxes):
@@ -100,6 +123,15 @@ class Album:
         except OSError as error:
             raise SourceError("the mask cannot be read", where=sample.masks[name]) from error
         return cut_out(self.picture(sample), mask, boxes)
+
+
+def memory_share(processes: int = 1) -> int:
+    """Bytes of decoded pictures that each of so many processes may keep: together a quarter of the machine's memory."""
+    try:
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        whole = ASSUMED_BYTES
+    return whole // 4 // processes
 
 
 def _kind(sample: Sample) -> tuple[str, bytes]:

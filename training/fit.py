@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from models.card import TrainingSource
 from training.average import RunningAverage
-from training.batches import Album, Batch, epoch_batches, smallest_batch
+from training.batches import Album, Batch, epoch_batches, memory_share, smallest_batch
 from training.checkpoint import (
     CHECKPOINT,
     fingerprint,
@@ -151,7 +151,7 @@ def _teach(ranks: Ranks, say: Callable[[tuple[int, Row]], None], order: _Order) 
     recipe, path = order.recipe, order.out / CHECKPOINT
     run = _start(order, ranks)
     _resume(run, path)
-    album = Album(order.samples)
+    album = Album(order.samples, memory_share(ranks.n))
     schedule = [(index, epoch) for index, stage in enumerate(recipe.stages) for epoch in range(stage.epochs)]
     joined = None
     for index, epoch in schedule[run.done :]:

@@ -85,6 +85,21 @@ def test_a_watermark_is_painted_over(tmp_path):
     assert (read_picture(hidden)[:20, 270:] == 114).all()
 
 
+def test_an_album_keeps_to_its_memory_and_cuts_the_same_crops(tmp_path):
+    samples = {"spots": [spotted(tmp_path, str(n), (100 + n, 50, 150, 90)) for n in range(4)]}
+    size = 300 * 200 * 3
+    for most in (0, size, 2 * size):
+        small = Album(samples, most)
+        batches = list(epoch_batches(small, recipe(), 0, 0, cutters=2))
+        for one, other in zip(batches, epoch_batches(Album(samples), recipe(), 0, 0), strict=True):
+            assert np.array_equal(one.pictures, other.pictures) and np.array_equal(one.xywh, other.xywh)
+        assert sum(one.nbytes for one in small._pictures.values()) == small._n_bytes <= most
+    first, second, third = samples["spots"][:3]
+    for one in (first, second, first, third):
+        small.picture(one)
+    assert [key[0] for key in small._pictures] == [str(first.picture), str(third.picture)]
+
+
 def test_batches_are_the_same_every_time_and_differ_by_epoch(tmp_path):
     samples = {"spots": [spotted(tmp_path, str(n), (100 + n, 50, 150, 90)) for n in range(4)]}
     first, again = (list(epoch_batches(Album(samples), recipe(), 0, 0)) for _ in range(2))
