@@ -264,7 +264,8 @@ def _fetched(name: str, sets: Sets, caps: Caps) -> str:
         got = bring(name, sets, caps, progress)
     how = {"there": "is there", "mirror": "is in the mirror and used in place", "fetched": "fetched"}[got.how]
     pins = "".join(f"; sha256 of {file} was not known, it is {digest}" for file, digest in got.unpinned.items())
-    return f"{name} {how}: {got.folder}{pins}"
+    lacks = f"; it has no {', '.join(got.lacking)}" if got.lacking else ""
+    return f"{name} {how}: {got.folder}{lacks}{pins}"
 
 
 def _fetched_base(name: str, job: Job) -> str:

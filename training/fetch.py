@@ -13,6 +13,7 @@ import yaml
 from models.card import sha256_of
 from training.errors import FetchError
 from training.sources.catalogue import Archive, Source
+from training.sources.layouts import place_of_split
 from training.sources.samples import Sets
 from training.unpack import Caps, unpack
 
@@ -33,12 +34,14 @@ class Fetched:
         folder: its folder.
         how: `there` (nothing to do), `mirror` (used in place), `fetched`.
         unpinned: by archive, the sha256 that was got where the catalogue knows none.
+        lacking: folders of pictures of `train` and `val` that it does not have; some sets have no `val`.
     """
 
     name: str
     folder: Path
     how: Literal["there", "mirror", "fetched"]
     unpinned: dict[str, str]
+    lacking: tuple[str, ...] = ()
 
 
 def fetch(name: str, sets: Sets, caps: Caps, progress: Progress | None = None) -> Fetched:
@@ -61,9 +64,14 @@ def fetch(name: str, sets: Sets, caps: Caps, progress: Progress | None = None) -
     folder, receipt = sets.data / source.path, _receipt(sets.data / RECEIPTS / f"{name}.yaml")
     missing = [one for one in source.archives if one.url not in receipt]
     if folder.exists() and (not receipt or not missing):
-        return Fetched(name, folder, "there", {})
-    if sets.mirror is not None and (sets.mirror / source.path).exists():
-        return Fetched(name, sets.mirror / source.path, "mirror", {})
+        return Fetched(name, folder, "there", {}, _lacking(source, folder))
+    near = None if sets.mirror is None else sets.mirror / source.path
+    if near is not None and near.exists():
+        lacking = _lacking(source, near)
+        if len(lacking) < len(_wanted(source, near)):
+            return Fetched(name, near, "mirror", {}, lacking)
+        if not source.archives:
+            raise _by_hand(name, source, folder, f"{near} has no {', '.join(lacking)}; ")
     if not source.archives:
         raise _by_hand(name, source, folder)
     unpinned = {}
@@ -74,7 +82,17 @@ def fetch(name: str, sets: Sets, caps: Caps, progress: Progress | None = None) -
             unpinned[one.name] = receipt[one.url]
     if not folder.exists():
         raise FetchError(f"the archives of {name} did not hold this folder", where=folder, remedy=f"See {source.url}.")
-    return Fetched(name, folder, "fetched", unpinned)
+    return Fetched(name, folder, "fetched", unpinned, _lacking(source, folder))
+
+
+def _wanted(source: Source, folder: Path) -> list[Path]:
+    """The folders of pictures that `train` and `val` are read from."""
+    splits = ("train", "val") if source.divide is None else source.divide.folders
+    return list(dict.fromkeys(place_of_split(source, folder, split).images for split in splits))
+
+
+def _lacking(source: Source, folder: Path) -> tuple[str, ...]:
+    return tuple(one.relative_to(folder).as_posix() for one in _wanted(source, folder) if not one.is_dir())
 
 
 def _bring(archive: Archive, sets: Sets, caps: Caps, progress: Progress | None) -> str:
@@ -135,9 +153,9 @@ class _Bar:
         """Nothing to close."""
 
 
-def _by_hand(name: str, source: Source, folder: Path) -> FetchError:
+def _by_hand(name: str, source: Source, folder: Path, found: str = "") -> FetchError:
     what = source.by_hand or "nothing can be fetched without a visit there"
-    return FetchError(f"{name} has to be got by hand from {source.url}: {what}", remedy=f"Put it into {folder}.")
+    return FetchError(f"{found}{name} has to be got by hand from {source.url}: {what}", remedy=f"Put it into {folder}.")
 
 
 def _receipt(path: Path) -> dict[str, str]:

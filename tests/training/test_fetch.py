@@ -117,7 +117,17 @@ def test_a_set_in_the_mirror_is_used_in_place(tmp_path, server):
     known = sets(tmp_path, server, ("one.zip", None), mirror=tmp_path / "mirror")
     got = fetch("ours", known, CAPS)
     assert (got.how, got.folder) == ("mirror", picture.parent.parent.parent)
+    assert got.lacking == ("val/images",)
     assert not (tmp_path / "data").exists() and server.asked == []
+
+
+def test_a_folder_in_the_mirror_without_its_pictures_is_no_set(tmp_path, server):
+    put(tmp_path / "mirror" / "road" / "ours" / "LICENSE", b"")
+    server.files = {"/one.zip": ONE}
+    by_hand = sets(tmp_path, server, mirror=tmp_path / "mirror")
+    with pytest.raises(FetchError, match=r"road/ours has no train/images, val/images; ours has to be got by hand"):
+        fetch("ours", by_hand, CAPS)
+    assert fetch("ours", sets(tmp_path, server, ("one.zip", None), mirror=tmp_path / "mirror"), CAPS).how == "fetched"
 
 
 def test_an_archive_in_the_mirror_needs_no_network(tmp_path, server):
