@@ -18,6 +18,7 @@ from models.detector import Detector
 from pipelines.edited import admit, refuse_edited, refuse_previous, work_folder
 from pipelines.errors import SurveyError
 from pipelines.executor import READERS
+from pipelines.files import ready_to_write
 from pipelines.forest.change import Flown, compare
 from pipelines.forest.crowns import crown_frame
 from pipelines.forest.delineate import delineate
@@ -121,6 +122,7 @@ def run_forest(given: ForestInput, job: ForestJob) -> tuple[Results, Published]:
     work = work_folder(job.out_dir)
     with sole_writer(work), rasterio.Env(**GDAL_OPTIONS):
         _refuse_lost_work(given, job.out_dir, work)
+        ready_to_write(job.out_dir)
         ready = _opened(given, job, work)
         key = ortho_key(given.ortho, ready.plan, job.detector)
         journal = Journal(work / "tiles", key)

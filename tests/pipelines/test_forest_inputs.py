@@ -1,6 +1,7 @@
 """What offices have beside an orthophoto: registers and heights as they come, and files that are a little damaged."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import geopandas as gpd
@@ -208,3 +209,12 @@ def test_cells_fill_the_cells_that_stands_and_changes_are_made_of():
     for side in _SIDES_M:
         for whole in (20.0, StandParams().cell_m, CELL_M):
             assert whole / side == round(whole / side), (side, whole)
+
+
+def test_an_out_that_cannot_be_written_to_is_refused_before_anything_is_looked_at(ortho, tmp_path):
+    (tmp_path / "out").write_text("a file stands here")
+    looked = []
+    job = replace(_job(tmp_path / "out"), looking=lambda *done: looked.append(done))
+    with pytest.raises(OutputError, match="cannot be written"):
+        run_forest(ForestInput(ortho), job)
+    assert not looked
