@@ -31,8 +31,9 @@ format: $(VENV)/.test   ## put the code into the house's form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-qgis-test:      ## installs QGIS (Debian) where it is absent and opens our layers in it
+qgis-test:      ## installs QGIS and a Japanese font (Debian) where they are absent and opens our layers in it
 	@command -v qgis_process.bin >/dev/null || python3 -c 'import qgis' 2>/dev/null || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qgis python3-qgis)
+	@fc-list :lang=ja 2>/dev/null | grep -q . || (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends fontconfig fonts-noto-cjk)
 	$(MAKE) $(VENV)/.test
 	$(BIN)/python -m pytest -m qgis
 

@@ -35,18 +35,23 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def ready_to_write(folder: Path) -> None:
-    """Make a folder and try a file in it, so that one that cannot be written to is known before hours of work.
+    """Try a file in a folder, so that one that cannot be written to is known before hours of work.
+
+    A folder that was not there is not there afterwards: what is refused next leaves nothing behind.
 
     Raises:
         OutputError: no space, no permission, or a file stands there.
     """
     probe = folder / f".{os.getpid()}.probe"
+    new = not folder.exists()
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             probe.write_bytes(b"?")
         finally:
             probe.unlink(missing_ok=True)
+            if new:
+                folder.rmdir()
 
 
 def as_text(path: Path | str) -> str:

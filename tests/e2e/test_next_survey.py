@@ -14,6 +14,8 @@ import shapely.affinity
 import yaml
 from driving import Drive, listed
 
+from geo.track.poses import Poses
+
 SPRING, AUTUMN = "2026-04-21", "2026-10-20"
 BY_HAND = "added-in-QGIS"
 POINT_HEAD_BYTES = 8
@@ -47,10 +49,12 @@ def edit(path: Path, *statements: tuple[str, tuple[object, ...]]) -> None:
             assert base.execute(statement, values).rowcount in {1, -1}, statement
 
 
-def free_spot(out: Path, avoided: shapely.Point) -> tuple[str, shapely.Point]:
-    """A class and a place on the road seen, far from `avoided`, where nothing of the kind was found around."""
+def free_spot(out: Path, driven: Poses, avoided: shapely.Point) -> tuple[str, shapely.Point]:
+    """A class and a place on the road driven, far from `avoided`, where nothing of the kind was found around."""
     found = gpd.read_file(out / "road.gpkg", layer="defects")
     inside = gpd.read_file(out / "road.gpkg", layer="coverage").union_all().buffer(-2.0)
+    # What lies ahead of the last frame was seen from afar alone: not finding it there does not say that it is gone.
+    inside = inside.intersection(shapely.LineString(np.column_stack([driven.x_m, driven.y_m])).buffer(3.0))
     x_min, y_min, x_max, y_max = inside.bounds
     grid = shapely.points(*np.meshgrid(np.arange(x_min, x_max), np.arange(y_min, y_max)))
     grid = grid[shapely.contains(inside, grid) & (shapely.distance(grid, avoided) > 15)]
@@ -85,7 +89,7 @@ def seasons(drive, tmp_path_factory) -> Seasons:
     planned, repaired, grown, elsewhere = first.sort_values(["n_seen", "score"], ascending=False).index[:4]
     gpkg = place / "spring" / "out" / "road.gpkg"
     far = shapely.affinity.translate(first.geometry.loc[elsewhere], 400.0, 400.0)
-    kind, spot = free_spot(gpkg.parent, first.geometry.loc[elsewhere])
+    kind, spot = free_spot(gpkg.parent, drive.track().at(drive.t_s), first.geometry.loc[elsewhere])
     edit(
         gpkg,
         ("ALTER TABLE defects ADD COLUMN assignee TEXT", ()),
