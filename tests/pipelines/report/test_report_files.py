@@ -300,6 +300,7 @@ def test_a_text_too_long_for_its_lines_is_cut_between_words_and_keeps_its_spaces
         assert shown == words[: len(shown)]
     assert shortened(pages, "short enough", 2) == "short enough"
     assert (pages.x, pages.l_margin) == (110, 110)
+    pages.output()  # closes the font's file
 
 
 @pytest.mark.parametrize("lang", ["ja", "en"])
