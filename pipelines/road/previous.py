@@ -469,7 +469,7 @@ def _joined(new: gpd.GeoDataFrame, old: gpd.GeoDataFrame, pairs: _Pairs, again: 
         "n_passes": np.maximum(counted("n_passes"), 1),
         "first_seen": np.fmin(*np.split(both["first_seen"], 2)),
         "last_seen": np.fmax(*np.split(both["last_seen"], 2)),
-        "footprint": np.array(_column(now, "footprint"), object),
+        "footprint": [shape if f else None for shape, f in zip(_column(now, "footprint"), found, strict=True)],
         "status": status,
         # What people set on these very frames was set by looking at them.
         "status_written": np.where(repeated, _text(was, "status_written"), status),

@@ -135,8 +135,7 @@ def _ground_seen(table: gpd.GeoDataFrame, lanes: Shapes, seen: gpd.GeoDataFrame,
 def _cracked_area(table: gpd.GeoDataFrame, ground: Shapes, defects: gpd.GeoDataFrame) -> Array:
     """(n,) m²: union of the cracks' footprints on each section's seen lanes; those of another road do not count."""
     cracks = defects[_there(defects) & defects["class"].isin(CRACKS).to_numpy()]
-    # What is only carried over from an earlier survey has none.
-    shapes = np.array([shape if isinstance(shape, shapely.Geometry) else None for shape in cracks["footprint"]], object)
+    shapes = cracks["footprint"].to_numpy(object)  # None of what is only carried over from an earlier survey
     section, which = shapely.STRtree(shapes).query(ground, predicate="intersects")
     same = table["link"].to_numpy(object)[section] == cracks["link"].to_numpy(object)[which]
     valid = shapely.make_valid(shapes[which[same]])

@@ -362,6 +362,12 @@ def test_another_drive_of_the_same_day_is_another_survey(first):
     assert table["n_surveys"].tolist() == [2, 2, 2]
 
 
+def test_what_is_only_carried_over_has_no_footprint(first):
+    found = defects({"footprint": shapely.box(0, 0, 1, 1)}, day=AUTUMN)
+    table = compare(found, read_previous(first), NOWHERE, AUTUMN)
+    assert [shape is None for shape in table["footprint"]] == [False, True, True]
+
+
 def test_a_point_that_people_moved_to_its_right_place_is_known_again(tmp_path):
     first = published(tmp_path / "road.gpkg", compare(defects({}, {}), None, EVERYWHERE, SPRING))
     old = read_previous(first)
