@@ -67,6 +67,7 @@ def detect(
 
     TASK is a task that comes with the package (road) or a folder with a model card.
     """
+    _refuse_mixing(inputs, pictures)
     with open_frames(inputs) as source, open_detector(task, backend, precision) as detector:
         drawings = [] if pictures is None else _drawings(source, pictures)
         _refuse_overwriting(source, [*drawings, out])
@@ -133,6 +134,14 @@ def _drawings(source: FrameSource, folder: Path) -> list[Path]:
         taken.add(name.casefold())
         paths.append(folder / name)
     return paths
+
+
+def _refuse_mixing(inputs: Iterable[Path], pictures: Path | None) -> None:
+    """Drawings lie outside the folders that are looked at, or the next run would take them for frames."""
+    for place in inputs:
+        if pictures is not None and place.is_dir() and pictures.resolve().is_relative_to(place.resolve()):
+            what = "the pictures with boxes would lie among the frames, and the next run would take them for frames"
+            raise OutputError(what, where=pictures, remedy=f"Give a folder outside {place} with --pictures")
 
 
 def _refuse_overwriting(source: FrameSource, outputs: Iterable[Path]) -> None:

@@ -91,12 +91,14 @@ def test_an_unwritable_output_is_one_line_and_leaves_no_half_file(model, frames,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "frames"]
 
 
-def test_drawings_are_not_written_over_what_they_are_drawn_from(model, frames, tmp_path):
+def test_drawings_lie_outside_what_they_are_drawn_from(model, frames, tmp_path):
     before = {path.name: path.read_bytes() for path in frames.iterdir()}
     (tmp_path / "linked").symlink_to(frames)
-    for line in (["--pictures", frames], ["--pictures", tmp_path / "linked"]):
-        with pytest.raises(OutputError, match="written over"):
-            run(model, frames, "--out", tmp_path / "boxes.parquet", *line)
+    for folder in (frames, tmp_path / "linked", frames / "boxes"):
+        with pytest.raises(OutputError, match="take them for frames"):
+            run(model, frames, "--out", tmp_path / "boxes.parquet", "--pictures", folder)
+    with pytest.raises(OutputError, match="written over"):
+        run(model, frames / "1.jpg", "--out", tmp_path / "boxes.parquet", "--pictures", frames)
     with pytest.raises(OutputError, match="written over"):
         run(model, frames, "--out", frames / "1.jpg")
     assert {path.name: path.read_bytes() for path in frames.iterdir()} == before
