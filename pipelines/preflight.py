@@ -178,7 +178,8 @@ def _videos(source: FrameSource) -> list[Path]:
 
 def _roads(survey: Survey, trajectory: Trajectory, params: SnapParams) -> Roads:
     if survey.roads is None:
-        return Roads(Roads.from_track(trajectory).links, params)
+        sd_m = float(np.nanmedian(trajectory.at(trajectory.travel.t_s).sd_m))
+        return Roads(Roads.from_track(trajectory, sd_m).links, params)
     west, south, east, north = trajectory.line().bounds
     m = _ROADS_MARGIN_M
     return Roads(read_roads(survey.roads, trajectory.crs, (west - m, south - m, east + m, north + m)).links, params)

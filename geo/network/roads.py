@@ -53,15 +53,20 @@ class Roads:
             raise NetworkError("links are not in a metric plane CRS")
 
     @classmethod
-    def from_track(cls, trajectory: HasLine) -> "Roads":
+    def from_track(cls, trajectory: HasLine, sd_m: float = 0.0) -> "Roads":
         """Links along the drive itself, `track-1`, `track-2` …, in the order driven, chainage in the direction driven.
 
         There is one link unless the drive comes back over its own ground and then leaves it for new ground.
+
+        Args:
+            trajectory: the drive.
+            sd_m: how well its line is known, standard deviation per axis: the less, the farther apart passes of one
+                street may lie.
         """
         line = trajectory.line()
         if line.is_empty or line.length == 0.0:
             raise NetworkError("the track covers no distance, so that no link can be laid along it")
-        passes = first_passes(line)
+        passes = first_passes(line, sd_m)
         names = [f"track-{number}" for number in range(1, len(passes) + 1)]
         return cls(to_links(gpd.GeoDataFrame({"link": names}, geometry=passes, crs=trajectory.crs)))
 

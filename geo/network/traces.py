@@ -13,24 +13,26 @@ from geo.network.chainage import undirected_diff_deg
 from geo.network.values import Floats
 
 STEP_M = 2.0
-SAME_STREET_M = 8.0
+SAME_STREET_M, SAME_STREET_SIGMAS, SAME_STREET_MOST_M = 8.0, 3.0, 15.0
+"""Two passes nearer to each other, or by so many standard deviations of their distance, are of one street; but not farther."""
 SAME_STREET_DEG = 30.0
 OWN_TAIL_M = 30.0
 SHORTEST_LINK_M = 20.0
 SHAPE_M = 0.05
 
 
-def first_passes(line: LineString) -> list[LineString]:
-    """The parts of a driven line that no earlier part covers.
+def first_passes(line: LineString, sd_m: float = 0.0) -> list[LineString]:
+    """The parts of a driven line, known with the standard deviation `sd_m` per axis, that no earlier part covers.
 
-    A place is covered when an earlier, not itself covered place lies within 8 m and runs within 30° of the same or the
-    opposite direction. Going the same way, the last 30 m driven do not count as earlier: they are the place's own tail.
+    A place is covered when an earlier, not itself covered place lies within 8 m (up to 15 m where the line is known less
+    well than by 2 m) and runs within 30° of the same or the opposite direction. Going the same way, the last 30 m driven do not count as earlier: they are the place's own tail.
     Parts shorter than 20 m, new or covered, count as what surrounds them.
     """
     length = line.length
     along = np.linspace(0.0, length, max(2, int(np.ceil(length / STEP_M)) + 1))
     places = shapely.get_coordinates(shapely.line_interpolate_point(line, along))
-    new = ~_covered(places, along)
+    reach = min(max(SAME_STREET_M, SAME_STREET_SIGMAS * float(np.hypot(sd_m, sd_m))), SAME_STREET_MOST_M)
+    new = ~_covered(places, along, reach)
     new[0] = True
     new = _without_short_runs(new, max(1, int(SHORTEST_LINK_M / STEP_M)))
     return [
@@ -38,11 +40,11 @@ def first_passes(line: LineString) -> list[LineString]:
     ]
 
 
-def _covered(places: Floats, along: Floats) -> NDArray[np.bool_]:
+def _covered(places: Floats, along: Floats, reach_m: float) -> NDArray[np.bool_]:
     step = np.gradient(places, axis=0)
     heading = np.degrees(np.arctan2(step[:, 0], step[:, 1]))
     points = shapely.points(places)
-    later, earlier = shapely.STRtree(points).query(points, predicate="dwithin", distance=SAME_STREET_M)
+    later, earlier = shapely.STRtree(points).query(points, predicate="dwithin", distance=reach_m)
     turn = np.abs((heading[later] - heading[earlier] + 180.0) % 360.0 - 180.0)
     back = turn > 90.0
     lag = along[later] - along[earlier]

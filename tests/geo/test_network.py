@@ -277,6 +277,15 @@ def test_a_second_round_adds_nothing_and_a_new_street_adds_a_link() -> None:
     assert roads.links.length.tolist() == pytest.approx([1000, 250], abs=12)
 
 
+@pytest.mark.parametrize(
+    ("beside_m", "sd_m", "length_m"), [(10, 0.0, 1010), (10, 2.8, 510), (20, 2.8, 1020), (20, 30.0, 1020)]
+)
+def test_passes_are_of_one_street_as_far_as_the_receiver_may_have_put_them_apart(beside_m, sd_m, length_m) -> None:
+    there_and_back = LineString([(0, 0), (500, 0), (500, beside_m), (0, beside_m)])
+    roads = Roads.from_track(_Track(there_and_back), sd_m)
+    assert roads.links.length.tolist() == pytest.approx([length_m], abs=12)
+
+
 def test_crossing_ones_own_track_does_not_cut_the_link() -> None:
     eight = [(0, 0), (400, 0), (400, 200), (200, 200), (200, -200)]
     assert len(Roads.from_track(_Track(LineString(eight))).links) == 1
