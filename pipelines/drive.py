@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -203,12 +204,15 @@ def _boxes(seen: Detections, names: list[str]) -> list[dict[str, object]]:
 
 
 def _gathered(shards: list[pa.Table]) -> Looked:
-    table = pa.concat_tables([SHARD.empty_table(), *shards]).to_pandas()
-    good = table["reason"] == ""
-    frames = table.loc[good, ["frame", "width_px", "height_px"]].reset_index(drop=True)
-    boxes = table.loc[good, ["frame", "width_px", "height_px", "boxes"]]
-    frames["n_boxes"] = boxes["boxes"].map(len).to_numpy(np.int64)
-    flat = boxes.explode("boxes").dropna(subset=["boxes"]).reset_index(drop=True)
-    fields = pd.DataFrame(flat.pop("boxes").tolist(), columns=[field.name for field in _BOX])
-    rejected = table.loc[~good, ["frame", "reason", "detail"]].rename(columns={"frame": "item"}).reset_index(drop=True)
-    return Looked(frames, pd.concat([flat, fields], axis=1)[BOX_COLUMNS], rejected)
+    table = pa.concat_tables([SHARD.empty_table(), *shards]).combine_chunks()
+    whole = table.drop_columns("boxes").to_pandas()
+    good = whole["reason"] == ""
+    frames = whole.loc[good, ["frame", "width_px", "height_px"]].reset_index(drop=True)
+    listed = table["boxes"]
+    n_boxes = pc.list_value_length(listed).to_numpy()
+    frames["n_boxes"] = n_boxes[good].astype(np.int64)
+    of_frame = whole.loc[np.repeat(whole.index, n_boxes), ["frame", "width_px", "height_px"]].reset_index(drop=True)
+    fields = pa.Table.from_struct_array(pc.list_flatten(listed)).to_pandas()
+    fields = fields.astype(dict.fromkeys(fields.columns.drop("class"), np.float64))
+    rejected = whole.loc[~good, ["frame", "reason", "detail"]].rename(columns={"frame": "item"}).reset_index(drop=True)
+    return Looked(frames, pd.concat([of_frame, fields], axis=1)[BOX_COLUMNS], rejected)

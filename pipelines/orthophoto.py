@@ -1,8 +1,8 @@
 """Looking at an orthophoto: the detect arrow of every job from the air, through executor and journal.
 
 Tiles are read at the model's ground sampling distance and looked at row by row; a row is a segment of the journal. What
-is kept of a tile is what it shows, before seams: where tiles meet is settled from all rows together, which takes a
-second for a hundred thousand boxes. Nothing here knows what the model was taught: crowns, cracks or people.
+is kept of a tile is what it shows, before seams: where tiles meet is settled while the rows below are looked at.
+Nothing here knows what the model was taught: crowns, cracks or people.
 """
 
 import hashlib
@@ -222,16 +222,19 @@ def scan(
     pending = {name: row for name, row in rows.items() if not journal.done(name)}
     done = len(plan.tiles) - sum(map(len, pending.values()))
     tell(done, len(plan.tiles))
+    gathered = _Gathered(plan, detector.card.suppression.max_boxes)
     with rasterio.Env(**GDAL_OPTIONS), OrthoReader(plan.grid, detector.card.input.pad_value) as reader:
         looked = _looked(reader, [tile for row in pending.values() for tile in row.tolist()], detector, workers)
-        for name, row in pending.items():
-            taken = []
-            for one in islice(looked, len(row)):
-                taken.append(one)
-                done += 1
-                tell(done, len(plan.tiles))
-            journal.write(name, pa.Table.from_pylist(taken, SHARD))
-    return _gathered(plan, rows, journal, detector.card.suppression.max_boxes)
+        for name, row in rows.items():
+            if name in pending:
+                taken = []
+                for one in islice(looked, len(row)):
+                    taken.append(one)
+                    done += 1
+                    tell(done, len(plan.tiles))
+                journal.write(name, pa.Table.from_pylist(taken, SHARD))
+            gathered.add(row, journal.read(name))
+    return gathered.finish()
 
 
 def _looked(reader: OrthoReader, tiles: list[list[int]], detector: Detector, workers: int) -> Iterator[dict[str, Any]]:
@@ -254,7 +257,7 @@ def _looked(reader: OrthoReader, tiles: list[list[int]], detector: Detector, wor
 
         return result
 
-    ahead = 2 * detector.runtime.threads + 2
+    ahead = detector.runtime.threads + workers
     for tile, outcome in run(tiles, start, workers=workers, ahead=ahead):
         yield _refused(tile, outcome) if isinstance(outcome, MichisoraError) else outcome
 
@@ -292,32 +295,44 @@ def _refused(tile: Sequence[int], error: MichisoraError) -> dict[str, Any]:
     return {**_row(tile, np.empty(0, bool), Detections.empty(), 0), "reason": "undecodable", "detail": error.what}
 
 
-def _gathered(plan: Scan, rows: dict[str, NDArray[np.int64]], journal: Journal, max_boxes: int) -> Scanned:
-    """All rows, one at a time: seams settled, cells laid together."""
-    width, height = plan.grid.size_px
-    cells = np.zeros((height // CELL_PX, width // CELL_PX), bool)
-    merger = SeamMerger((width, height))
-    settled, rejected = [], []
-    n_empty = n_full = 0
-    tops = [int(row[0, 1]) for row in rows.values()]
-    for (name, tiles), next_top in zip(rows.items(), [*tops[1:], None], strict=True):
-        shard = journal.read(name).to_pydict()
-        merger.add([_boxes(shard, k) for k in range(len(tiles))], tiles)
+class _Gathered:
+    """Rows laid together from the top, one at a time: seams settled, cells joined."""
+
+    def __init__(self, plan: Scan, max_boxes: int) -> None:
+        self._plan = plan
+        self._max_boxes = max_boxes
+        width, height = plan.grid.size_px
+        self._cells = np.zeros((height // CELL_PX, width // CELL_PX), bool)
+        self._merger = SeamMerger((width, height))
+        self._settled: list[Detections] = []
+        self._rejected: list[dict[str, Any]] = []
+        self._n_empty = self._n_full = 0
+
+    def add(self, tiles: NDArray[np.int64], row: pa.Table) -> None:
+        """Take the next row of tiles (k, 4), grid px, with its shard."""
+        self._settled.append(self._merger.settled(int(tiles[0, 1])))
+        shard = row.to_pydict()
+        self._merger.add([_boxes(shard, k) for k in range(len(tiles))], tiles)
         for k, (left, top, right, bottom) in enumerate(tiles.tolist()):
             if shard["reason"][k]:
                 place = {"left": left, "top": top, "right": right, "bottom": bottom}
                 item = f"tile at column {left}, row {top}"
-                rejected.append({"item": item, "reason": shard["reason"][k], "detail": shard["detail"][k], **place})
+                refused = {"item": item, "reason": shard["reason"][k], "detail": shard["detail"][k], **place}
+                self._rejected.append(refused)
             elif not shard["cells"][k]:
-                n_empty += 1
+                self._n_empty += 1
             else:
-                there = slice(top // CELL_PX, bottom // CELL_PX), slice(left // CELL_PX, right // CELL_PX)
-                cells[there] |= _unpacked(shard["cells"][k], cells[there].shape)
-                n_full += shard["n_seen"][k] >= max_boxes
-        settled.append(merger.finish() if next_top is None else merger.settled(next_top))
-    columns = ["item", "reason", "detail", "left", "top", "right", "bottom"]
-    boxes = Detections.concat(settled).clipped(*plan.grid.inside_px).sorted()
-    return Scanned(boxes, cells, pd.DataFrame(rejected, columns=columns), n_empty, n_full)
+                cells = self._cells[top // CELL_PX : bottom // CELL_PX, left // CELL_PX : right // CELL_PX]
+                cells |= _unpacked(shard["cells"][k], cells.shape)
+                self._n_full += shard["n_seen"][k] >= self._max_boxes
+
+    def finish(self) -> Scanned:
+        """The whole orthophoto."""
+        boxes = Detections.concat([*self._settled, self._merger.finish()])
+        columns = ["item", "reason", "detail", "left", "top", "right", "bottom"]
+        rejected = pd.DataFrame(self._rejected, columns=columns)
+        kept = boxes.clipped(*self._plan.grid.inside_px).sorted()
+        return Scanned(kept, self._cells, rejected, self._n_empty, self._n_full)
 
 
 def _boxes(shard: dict[str, list[Any]], k: int) -> Detections:

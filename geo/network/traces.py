@@ -14,7 +14,7 @@ from geo.network.values import Floats
 
 STEP_M = 2.0
 SAME_STREET_M, SAME_STREET_SIGMAS, SAME_STREET_MOST_M = 8.0, 3.0, 15.0
-"""Two passes nearer to each other, or by so many standard deviations of their distance, are of one street; but not farther."""
+"""Passes nearer than this are of one street, or than so many standard deviations of their distance up to the last."""
 SAME_STREET_DEG = 30.0
 OWN_TAIL_M = 30.0
 SHORTEST_LINK_M = 20.0
@@ -24,9 +24,10 @@ SHAPE_M = 0.05
 def first_passes(line: LineString, sd_m: float = 0.0) -> list[LineString]:
     """The parts of a driven line, known with the standard deviation `sd_m` per axis, that no earlier part covers.
 
-    A place is covered when an earlier, not itself covered place lies within 8 m (up to 15 m where the line is known less
-    well than by 2 m) and runs within 30° of the same or the opposite direction. Going the same way, the last 30 m driven do not count as earlier: they are the place's own tail.
-    Parts shorter than 20 m, new or covered, count as what surrounds them.
+    A place is covered when an earlier, not itself covered place lies within 8 m (up to 15 m where the line is known
+    less well than by 2 m) and runs within 30° of the same or the opposite direction. Going the same way, the last 30 m
+    driven do not count as earlier: they are the place's own tail. Parts shorter than 20 m, new or covered, count as
+    what surrounds them.
     """
     length = line.length
     along = np.linspace(0.0, length, max(2, int(np.ceil(length / STEP_M)) + 1))

@@ -116,15 +116,16 @@ def open_ortho(path: Path, stated: Stated | None = None) -> Ortho:
 def _sampled(source: DatasetReader, bands: Bands, path: Path) -> tuple[NDArray[Any], Colour | None, bool]:
     """Valid pixels (n, 3) from windows spread over the raster, the colour of its collar, and if all are numbers."""
     patches, masks = [], []
+    masked = not _masks_nothing(source)
     for window in _windows(source.width, source.height, source.block_shapes[0]):
         with suppress(RasterioError):  # a part that cannot be decoded is named when its tile is read
-            patch, mask = source.read(bands.rgb, window=window), source.dataset_mask(window=window)
-            patches.append(patch.reshape(3, -1).T)
-            masks.append(mask.ravel() > 0)
+            patch = source.read(bands.rgb, window=window).reshape(3, -1).T
+            masks.append(source.dataset_mask(window=window).ravel() > 0 if masked else np.ones(len(patch), bool))
+            patches.append(patch)
     if not patches:
         raise RasterError("the file cannot be decoded", where=path, remedy="Copy it again from where it was made")
     pixels, valid = np.concatenate(patches), np.concatenate(masks)
-    collar = _collar(patches, _masks_nothing(source))
+    collar = None if masked else _collar(patches)
     numbers = np.isfinite(pixels).all(axis=1)
     valid &= numbers
     if collar is not None:
@@ -172,10 +173,8 @@ def _starts(last: int, block: int) -> NDArray[np.int64]:
     return np.unique(starts)
 
 
-def _collar(patches: list[NDArray[Any]], masks_nothing: bool) -> Colour | None:
+def _collar(patches: list[NDArray[Any]]) -> Colour | None:
     """What exporters that write no mask fill with: no colour, or black or white if a whole sample is nothing else."""
-    if not masks_nothing:
-        return None
     if patches[0].dtype.kind in "if" and (filler := _no_colour(np.concatenate(patches))) is not None:
         return (filler, filler, filler)
     for value in (0, _full(patches[0].dtype)):

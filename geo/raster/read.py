@@ -113,7 +113,10 @@ class OrthoReader:
         valid[:high, :wide] = True if mask is None else mask
         if pixels is not None:
             part = pixels if ortho.stretch is None else ortho.stretch.apply(pixels)
-            rgb[:high, :wide] = cv2.merge(list(part))
+            if (high, wide) == valid.shape:
+                cv2.merge(list(part), rgb)  # in place
+            else:
+                rgb[:high, :wide] = cv2.merge(list(part))
             if mask is not None and not mask.all():
                 rgb[~valid] = self._fill
         return Patch(rgb, valid)

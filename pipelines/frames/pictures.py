@@ -1,7 +1,7 @@
 """Reading one picture. Pillow decides whether it is whole: OpenCV decodes half a JPEG and says nothing."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -88,10 +88,9 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # EXIF too malformed to state an orientation states none; the pixels are whole
-        return image
+    with suppress(Exception):  # EXIF too malformed to state an orientation states none; the pixels are whole
+        ImageOps.exif_transpose(image, in_place=True)  # not in place, an upright picture would be copied
+    return image
 
 
 def _on_its_side(image: Image.Image) -> bool:
