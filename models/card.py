@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from models.errors import CardError, WeightsError
 
@@ -149,6 +149,17 @@ class ModelCard(_Section):
     made_on: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
     weights: str = Field(default=WEIGHTS_NAME, pattern=r"^[\w.-]+$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    @field_validator("thresholds")
+    @classmethod
+    def _in_order_of_classes(cls, thresholds: Thresholds, info: ValidationInfo) -> Thresholds:
+        """Class ids are places in the list of classes: a card whose thresholds were sorted by name means the same."""
+        places = {one.name: place for place, one in enumerate(info.data.get("classes", []))}
+
+        def ordered(scores: dict[str, float]) -> dict[str, float]:
+            return dict(sorted(scores.items(), key=lambda item: places.get(item[0], len(places))))
+
+        return thresholds.model_copy(update={"score": ordered(thresholds.score), "count": ordered(thresholds.count)})
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

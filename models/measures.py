@@ -24,6 +24,7 @@ __all__ = [
     "best_threshold",
     "box_iou",
     "count_bias",
+    "counted",
     "image_level",
     "image_level_curve",
     "match",
@@ -69,11 +70,14 @@ class Hits:
         score: float64 (n,).
         hit: bool (n, ious), whether the box found a truth at that IoU.
         n_true: how many truths there were.
+        ignored: bool (n, ious), whether it counts neither way at that IoU, as it lies in a region nobody labelled; at
+            the first IoU none does.
     """
 
     score: Floats
     hit: NDArray[np.bool_]
     n_true: int
+    ignored: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ def match(
         class_id: the class.
         ious: the overlaps at which a box counts as a hit.
     """
-    scores, hits, n_true = [], [], 0
+    scores, hits, dark, n_true = [], [], [], 0
     for truth, boxes in zip(truths, found, strict=True):
         if not truth.labelled[class_id]:
             continue
@@ -120,13 +124,15 @@ def match(
         n_true += len(there)
         seen = boxes.where(boxes.class_id == class_id).sorted()
         hit = _claim(box_iou(seen.xyxy, there), ious)
-        counts = hit.any(axis=1) | ~_mostly_inside(seen.xyxy, truth.ignored)
+        ignored = ~hit & _mostly_inside(seen.xyxy, truth.ignored)[:, None]
+        counts = ~ignored[:, 0]
         scores.append(seen.score[counts].astype(np.float64))
         hits.append(hit[counts])
+        dark.append(ignored[counts])
     score = np.concatenate([np.empty(0), *scores])
-    hit = np.concatenate([np.empty((0, len(ious)), bool), *hits])
+    hit, ignored = (np.concatenate([np.empty((0, len(ious)), bool), *some]) for some in (hits, dark))
     order = np.argsort(-score, kind="stable")
-    return Hits(score[order], hit[order], n_true)
+    return Hits(score[order], hit[order], n_true, ignored[order])
 
 
 def average_precision(hits: Hits) -> Floats:
@@ -138,10 +144,10 @@ def average_precision(hits: Hits) -> Floats:
     if hits.n_true == 0:
         return np.full(n_ious, np.nan)
     averages = np.zeros(n_ious)
-    rank = np.arange(1, len(hits.score) + 1)
     for column in range(n_ious):
-        true = np.cumsum(hits.hit[:, column])
-        precision = np.maximum.accumulate((true / rank)[::-1])[::-1]
+        counts = ~hits.ignored[:, column]
+        true = np.cumsum(hits.hit[counts, column])
+        precision = np.maximum.accumulate((true / np.arange(1, len(true) + 1))[::-1])[::-1]
         place = np.searchsorted(true / hits.n_true, RECALLS, side="left")
         averages[column] = np.append(precision, 0.0)[np.minimum(place, len(precision))].mean()
     return averages
@@ -220,6 +226,11 @@ def plot_f1(scores: Sequence[PlotScore]) -> float:
         return float("nan")
     p, r = float(precision.mean()) if len(precision) else 0.0, float(recall.mean())
     return 2 * p * r / (p + r) if p + r else 0.0
+
+
+def counted(truth: Truth, xyxy: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Which boxes (n, 4), seen or true, enter a count, bool (n,): those not mostly in a region nobody labelled."""
+    return ~_mostly_inside(xyxy, truth.ignored)
 
 
 def count_bias(found: Sequence[int], true: Sequence[int]) -> float:

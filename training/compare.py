@@ -17,13 +17,14 @@ from models.measures import Hits, PlotScore, match, mean_average_precision, one_
 from training.errors import PromotionError
 from training.judge import Judged
 
-__all__ = ["Comparison", "MetricName", "Side", "compare"]
+__all__ = ["TOO_FEW_PLACES", "Comparison", "MetricName", "Side", "compare"]
 
 MetricName = Literal["ap50", "crown_f1"]
 Counts = NDArray[np.int64]
 Measure = Callable[[Counts], float]
 DRAWS = 2000
-FEW_PLACES = 10
+FEW_PLACES, TOO_FEW_PLACES = 10, 3
+"""Places with something to find: of fewer the interval is rough, or says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Comparison:
         candidate: its value for the candidate.
         low: lower end of the 95 % interval of candidate − current.
         high: its upper end.
-        n_places: how many stretches were drawn from; few make the interval itself uncertain.
+        n_places: how many of the stretches that were drawn from hold something to find; few make the interval itself
+            uncertain.
         n_pictures: how many pictures they hold.
         draws: how many times.
     """
@@ -65,11 +67,15 @@ class Comparison:
 
     @property
     def worse(self) -> bool:
-        """Whether the candidate is worse by more than noise: the whole interval lies below 0."""
-        return self.high < 0
+        """Whether the candidate is worse by more than noise: the whole interval lies below 0.
+
+        Of too few places nobody knows the noise: there, whether it is worse at all.
+        """
+        return self.difference < 0 if self.n_places < TOO_FEW_PLACES else self.high < 0
 
     def __str__(self) -> str:
         few = "; few places, so the interval is rough" if self.n_places < FEW_PLACES else ""
+        few = "; too few places to tell a difference from noise" if self.n_places < TOO_FEW_PLACES else few
         return (
             f"{self.metric} {self.current:.3f} → {self.candidate:.3f} ({self.difference:+.3f}, 95 % interval "
             f"{self.low:+.3f} to {self.high:+.3f}, {self.n_places} places, {self.n_pictures} pictures{few})"
@@ -103,7 +109,16 @@ def compare(current: Side, candidate: Side, metric: MetricName, draws: int = DRA
     drawn = [_draw(of_set, n, rng) for _ in range(draws)]
     differences = np.array([measures[1](counts) - measures[0](counts) for counts in drawn])
     low, high = np.nanpercentile(differences, [2.5, 97.5])
-    return Comparison(metric, whole[0], whole[1], float(low), float(high), n, pictures, draws)
+    places = _n_places(current, shared, stretch)
+    return Comparison(metric, whole[0], whole[1], float(low), float(high), places, pictures, draws)
+
+
+def _n_places(side: Side, names: Sequence[str], stretch: Counts) -> int:
+    """In how many stretches there is something to find of the classes that are measured."""
+    class_ids = [list(side.thresholds).index(name) for name in names]
+    truths = [one for part in side.judged.values() for one in part.truths]
+    there = [any(one.labelled[at] and (one.class_id == at).any() for at in class_ids) for one in truths]
+    return len(np.unique(stretch[np.array(there, bool)]))
 
 
 def _stretches(judged: Mapping[str, Judged]) -> list[Counts]:
@@ -138,7 +153,12 @@ def _ap50(side: Side, names: Sequence[str], stretch: Counts) -> Measure:
 
     def measure(counts: Counts) -> float:
         hits = [
-            Hits(np.repeat(one.score, counts[at]), np.repeat(one.hit, counts[at], axis=0), int(n_true @ counts))
+            Hits(
+                np.repeat(one.score, counts[at]),
+                np.repeat(one.hit, counts[at], axis=0),
+                int(n_true @ counts),
+                np.repeat(one.ignored, counts[at], axis=0),
+            )
             for one, at, n_true in classes
         ]
         return float(mean_average_precision(hits)[0]) if hits else float("nan")
@@ -152,11 +172,14 @@ def _ranked(side: Side, class_id: int, stretch: Counts) -> tuple[Hits, Counts, C
     found = [one for part in side.judged.values() for one in part.found]
     parts = [match([truth], [boxes], class_id, (0.5,)) for truth, boxes in zip(truths, found, strict=True)]
     score = np.concatenate([np.empty(0), *(one.score for one in parts)])
-    hit = np.concatenate([np.empty((0, 1), bool), *(one.hit for one in parts)])
+    hit, ignored = (
+        np.concatenate([np.empty((0, 1), bool), *some])
+        for some in ([one.hit for one in parts], [one.ignored for one in parts])
+    )
     at = np.repeat(stretch, [len(one.score) for one in parts])
     n_true = np.bincount(stretch, [one.n_true for one in parts]).astype(np.int64)
     order = np.argsort(-score, kind="stable")
-    return Hits(score[order], hit[order], int(n_true.sum())), at[order], n_true
+    return Hits(score[order], hit[order], int(n_true.sum()), ignored[order]), at[order], n_true
 
 
 def _crown_f1(side: Side, names: Sequence[str], stretch: Counts) -> Measure:

@@ -214,7 +214,7 @@ def _turn(detector: Detector, side: Side, n: int) -> _Timed:
 
 
 def _spread(samples: Sequence[Sample], n: int) -> list[Sample]:
-    if not n:
+    if not n or not samples:
         return []
     return [samples[int(at)] for at in np.unique(np.linspace(0, len(samples) - 1, n).round())]
 

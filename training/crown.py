@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.card import Thresholds
-from models.detections import Detections
-from models.measures import OperatingPoint, count_bias, one_to_one, plot_f1
+from models.measures import OperatingPoint, Truth, count_bias, counted, one_to_one, plot_f1
 from models.plots import errors_of, mean_of, stems_summary
 from training.judge import Judged
 from training.sources.pictures import picture_size
@@ -35,8 +34,11 @@ def crown_figures(judged: Judged, thresholds: Thresholds, class_id: int = 0) -> 
     at = thresholds.score[CROWN]
     stems_at = thresholds.count.get(CROWN, at)
     scores = [one_to_one(truth, boxes, class_id, at) for truth, boxes in zip(judged.truths, judged.found, strict=True)]
-    there = [truth.xyxy[truth.class_id == class_id] for truth in judged.truths]
-    seen = [_counting(boxes, class_id, stems_at) for boxes in judged.found]
+    there = [_counted(truth, truth.xyxy[truth.class_id == class_id]) for truth in judged.truths]
+    seen = [
+        _counted(truth, boxes.xyxy[(boxes.class_id == class_id) & (boxes.score >= stems_at)])
+        for truth, boxes in zip(judged.truths, judged.found, strict=True)
+    ]
     n_there, n_seen = [len(one) for one in there], [len(one) for one in seen]
     return {
         "plots": {
@@ -58,8 +60,11 @@ def plot_threshold(judged: Judged, class_id: int) -> OperatingPoint:
 
 def count_threshold(judged: Judged, class_id: int) -> float:
     """The score from which as many boxes count as there are objects, over all pictures together."""
-    scores = np.concatenate([one.score[one.class_id == class_id] for one in judged.found])
-    n = sum(int((one.class_id == class_id).sum()) for one in judged.truths)
+    pairs = list(zip(judged.truths, judged.found, strict=True))
+    scores = np.concatenate(
+        [boxes.score[(boxes.class_id == class_id) & counted(truth, boxes.xyxy)] for truth, boxes in pairs]
+    )
+    n = sum(len(_counted(truth, truth.xyxy[truth.class_id == class_id])) for truth, _ in pairs)
     ranked = np.sort(scores)[::-1]
     return float(ranked[min(n, len(ranked)) - 1]) if len(ranked) and n else float(SCORES[0])
 
@@ -71,8 +76,8 @@ def _by_plot(judged: Judged, class_id: int, threshold: float) -> OperatingPoint:
     return OperatingPoint(threshold, precision, recall, plot_f1(scores))
 
 
-def _counting(boxes: Detections, class_id: int, threshold: float) -> NDArray[np.float32]:
-    return boxes.where((boxes.class_id == class_id) & (boxes.score >= threshold)).xyxy
+def _counted(truth: Truth, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+    return xyxy[counted(truth, xyxy)]
 
 
 def _stems(judged: Judged, seen: list[int], there: list[int]) -> dict[str, float]:

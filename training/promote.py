@@ -9,7 +9,8 @@ from typing import Any
 
 from models.card import CARD_NAME, ModelCard, load_card, verify_weights, write_card
 from models.detector import open_detector
-from training.compare import Comparison, Side, compare
+from models.errors import WeightsError
+from training.compare import TOO_FEW_PLACES, Comparison, Side, compare
 from training.errors import PromotionError
 from training.evaluate import judge_all
 from training.publish import NOT_CHOSEN
@@ -70,6 +71,7 @@ def promote(
     """
     card = load_card(request.candidate)
     verify_weights(card, request.candidate)
+    _mend(shelf)
     if card.task != shelf.task:
         raise PromotionError(f"the candidate is a model for {card.task}, not {shelf.task}", where=request.candidate)
     if card.thresholds.chosen == NOT_CHOSEN:
@@ -96,6 +98,7 @@ def roll_back(shelf: Shelf, today: datetime.date) -> tuple[ModelCard, str]:
     Raises:
         PromotionError: when the current model has no former one, or that is not kept here.
     """
+    _mend(shelf)
     current = load_card(shelf.current)
     sha256 = (current.metrics.get(PROMOTION) or {}).get("former")
     if not sha256:
@@ -132,7 +135,8 @@ def _refuse_worse(former: ModelCard, card: ModelCard, comparison: Comparison, ov
     if lost:
         raise PromotionError(f"the candidate does not know {', '.join(lost)}, the current model does", remedy=remedy)
     if comparison.worse:
-        raise PromotionError(f"the candidate is worse beyond noise: {comparison}", remedy=remedy)
+        how = "worse beyond noise" if comparison.n_places >= TOO_FEW_PLACES else "worse"
+        raise PromotionError(f"the candidate is {how}: {comparison}", remedy=remedy)
 
 
 def _record(
@@ -168,8 +172,8 @@ def _line(card: ModelCard, former: ModelCard | None, comparison: Comparison | No
 def _install(card: ModelCard, source: Path, shelf: Shelf, former: ModelCard | None) -> None:
     """Keep what is there, then put weights and card in its place, each whole or not at all.
 
-    Killed between the two, weights and card disagree; every back end refuses such a folder, and the same command again
-    or a copy from `kept` mends it.
+    Killed between the two, weights and card disagree; every back end refuses such a folder, and the next promotion or
+    rollback mends it first (`_mend`).
     """
     if former is not None:
         _keep(former, shelf)
@@ -183,6 +187,29 @@ def _install(card: ModelCard, source: Path, shelf: Shelf, former: ModelCard | No
     written.replace(shelf.current / CARD_NAME)
     staging.rmdir()
     verify_weights(card, shelf.current)
+    if former is not None and former.weights != card.weights:
+        (shelf.current / former.weights).unlink(missing_ok=True)
+
+
+def _mend(shelf: Shelf) -> None:
+    """After a promotion that was killed when the weights were in place and the card not yet: the former weights again.
+
+    Raises:
+        WeightsError: weights and card disagree, and those of the card are not kept.
+    """
+    if not (shelf.current / CARD_NAME).is_file():
+        return
+    card = load_card(shelf.current)
+    try:
+        verify_weights(card, shelf.current)
+    except WeightsError:
+        kept = shelf.folder_of(card.sha256)
+        if not (kept / card.weights).is_file():
+            raise
+        verify_weights(card, kept)
+        part = shelf.current / f".{card.weights}.part"
+        shutil.copyfile(kept / card.weights, part)
+        part.replace(shelf.current / card.weights)
 
 
 def _keep(card: ModelCard, shelf: Shelf) -> None:

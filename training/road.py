@@ -15,6 +15,7 @@ from models.measures import (
     OperatingPoint,
     average_precision,
     count_bias,
+    counted,
     image_level,
     image_level_curve,
     match,
@@ -106,8 +107,12 @@ def _pothole_pictures(judged: Judged, class_id: int, threshold: float) -> dict[s
     curve = image_level_curve(judged.truths, judged.found, class_id)
     precise = [one for one in curve if one.precision >= WANTED_PRECISION]
     best = max(precise, key=lambda one: one.recall, default=None)
-    found = [int(((one.class_id == class_id) & (one.score >= threshold)).sum()) for one in judged.found]
-    there = [int((one.class_id == class_id).sum()) for one in judged.truths]
+    found, there = [], []
+    for truth, boxes in zip(judged.truths, judged.found, strict=True):
+        if truth.labelled[class_id]:
+            seen = boxes.xyxy[(boxes.class_id == class_id) & (boxes.score >= threshold)]
+            found.append(int(counted(truth, seen).sum()))
+            there.append(int(counted(truth, truth.xyxy[truth.class_id == class_id]).sum()))
     return {
         **_as_dict(point),
         "count_bias": count_bias(found, there),

@@ -1,5 +1,8 @@
 """Reading a layer back with the types it was written with."""
 
+import datetime as dt
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import geopandas as gpd
@@ -16,6 +19,18 @@ _NULLABLE = {
     pa.int64(): pd.Int64Dtype(),
     pa.bool_(): pd.BooleanDtype(),
 }
+
+
+def last_change(path: Path, name: str) -> str:
+    """When a layer was last changed, ISO 8601 in UTC, as GDAL and QGIS note it; "" where they do not."""
+    query = "SELECT last_change FROM gpkg_contents WHERE table_name = ?"
+    try:
+        with closing(sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro", uri=True)) as database:
+            (text,) = database.execute(query, (name,)).fetchone() or ("",)
+        when = dt.datetime.fromisoformat(str(text))
+    except (sqlite3.Error, ValueError):
+        return ""
+    return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).astimezone(dt.UTC).isoformat()
 
 
 def read_layer(path: Path, name: str) -> gpd.GeoDataFrame | pd.DataFrame:

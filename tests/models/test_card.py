@@ -2,6 +2,7 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
+import yaml
 
 from models.card import load_card, verify_weights, write_card
 from models.detector import known_tasks, model_folder, open_detector
@@ -12,6 +13,17 @@ def test_a_written_card_reads_back_the_same(spot_model: Path, tmp_path: Path):
     card = load_card(spot_model)
     write_card(card, tmp_path)
     assert load_card(tmp_path) == card
+
+
+def test_thresholds_sorted_by_name_stay_those_of_their_classes(spot_model: Path, tmp_path: Path):
+    card = load_card(spot_model)
+    scores = {"score": {"red": 0.2, "green": 0.6}, "count": {"red": 0.1, "green": 0.5}}
+    told = card.model_copy(update={"thresholds": card.thresholds.model_copy(update=scores)})
+    path = write_card(told, tmp_path)
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text(encoding="utf-8")), sort_keys=True), encoding="utf-8")
+    read = load_card(tmp_path)
+    assert card.class_names == ["red", "green"] == list(read.thresholds.score) == list(read.thresholds.count)
+    assert read == told and list(read.thresholds.score.values()) == read.score_thresholds == [0.2, 0.6]
 
 
 def test_weights_other_than_the_cards_are_refused_in_one_line(spot_model: Path, tmp_path: Path):

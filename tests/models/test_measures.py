@@ -44,7 +44,7 @@ def random_hits(rng, n=300, n_true=120):
     score = np.sort(rng.random(n))[::-1]
     hit = rng.random((n, 10)) < (0.1 + 0.6 * score)[:, None]
     hit &= np.cumsum(hit, axis=0) <= n_true
-    return Hits(score, hit, n_true)
+    return Hits(score, hit, n_true, np.zeros_like(hit))
 
 
 A, B, FAR = (0, 0, 10, 10), (20, 0, 30, 10), (100, 100, 110, 110)
@@ -86,6 +86,14 @@ def test_boxes_in_ignored_regions_count_neither_way_but_truths_there_may_be_foun
     assert len(match([truth(A, FAR, ignored=[FAR])], seen, 0, ious=(0.5,)).score) == 2
 
 
+def test_a_box_in_an_ignored_region_that_hits_loosely_counts_neither_way_where_more_is_asked():
+    loose = (100, 100, 110, 106)  # IoU 0.6 with what is there
+    hits = match([truth(A, FAR, ignored=[FAR])], [found((loose, 0.9), (A, 0.5))], 0, ious=(0.5, 0.75))
+    assert hits.hit.tolist() == [[True, False], [True, True]] and hits.ignored.tolist() == [[False, True], [False] * 2]
+    assert average_precision(hits) == pytest.approx([1.0, 51 / 101])
+    assert average_precision(match([truth(A, FAR)], [found((loose, 0.9), (A, 0.5))], 0, (0.75,))) < 51 / 101
+
+
 def test_classes_are_kept_apart():
     assert match([truth(A)], [found((A, 0.9), class_id=1)], 0).hit.sum() == 0
 
@@ -99,7 +107,7 @@ def test_a_class_without_truths_has_no_average_and_is_left_out_of_the_mean():
 
 
 def test_operating_points_take_equal_scores_together():
-    hits = Hits(np.array([0.9, 0.5, 0.5]), np.array([[True], [False], [True]]), 2)
+    hits = Hits(np.array([0.9, 0.5, 0.5]), np.array([[True], [False], [True]]), 2, np.zeros((3, 1), bool))
     assert [one.threshold for one in operating_points(hits)] == [0.9, 0.5]
     at_half = operating_points(hits)[1]
     assert (at_half.precision, at_half.recall) == pytest.approx((2 / 3, 1.0))
@@ -151,7 +159,7 @@ def test_average_precision_agrees_with_its_definition(seed, n, n_true):
         max((p for p, r in zip(precision, recall, strict=True) if r >= wanted), default=0.0)
         for wanted in np.linspace(0, 1, 101)
     ]
-    assert average_precision(Hits(score, hit, n_true))[0] == pytest.approx(np.mean(best), abs=1e-12)
+    assert average_precision(Hits(score, hit, n_true, np.zeros_like(hit)))[0] == pytest.approx(np.mean(best), abs=1e-12)
 
 
 @settings(max_examples=40, deadline=None)

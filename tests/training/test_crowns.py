@@ -56,6 +56,16 @@ def test_the_count_threshold_lets_as_many_boxes_count_as_there_are_crowns(plot):
     assert plot_threshold(judged, 0).threshold > 0.7
 
 
+def test_what_lies_in_an_ignored_region_is_not_counted(plot):
+    sample, truth = plot
+    dark = Truth(truth.xyxy, truth.class_id, LABELLED, np.array([[28, 0, 100, 50]], np.float32))
+    seen = boxes([0, 0, 20, 20], [30, 0, 50, 20], [80, 0, 90, 10], scores=[0.6, 0.9, 0.8])
+    judged = Judged([sample], [dark], [seen])
+    figures = crown_figures(judged, Thresholds(score={"crown": 0.5}, chosen="here"))
+    assert figures["stems"]["bias"] == 0 and figures["cover_pct"]["bias"] == 0
+    assert count_threshold(judged, 0) == pytest.approx(0.6)
+
+
 def test_a_plot_counts_as_one_whatever_it_holds(plot):
     sample, truth = plot
     full = Truth(np.repeat(truth.xyxy[:1], 8, axis=0) + np.arange(8)[:, None] * 30, np.zeros(8, np.int16), LABELLED)

@@ -96,6 +96,17 @@ def test_the_table_is_printable_and_holds_no_nan(masked):
     assert figures["pothole_pictures"]["recall"] == 1
 
 
+def test_potholes_are_counted_on_pictures_that_label_them_and_outside_ignored_regions(masked):
+    silent = truth(labelled=(True, False, False, False, False))
+    dark = Truth(*(getattr(truth((A, "D40")), name) for name in ("xyxy", "class_id", "labelled")), np.array([B]))
+    seen = [detections((A, "D40", 0.9)), detections((A, "D40", 0.9), (B, "D40", 0.9))]
+    judged = Judged(masked.samples * 3, [*masked.truths, silent, dark], [*masked.found, *seen])
+    source = Source.model_validate({**SOURCE, "masks": {}})
+    assert (
+        figures_of(judged, Thresholds(score=THRESHOLDS, chosen="here"), source)["pothole_pictures"]["count_bias"] == 0
+    )
+
+
 def test_the_threshold_has_the_highest_f1_unless_pictures_demand_more():
     # Picture 2 shows none, yet scores 0.6 there: F1 is highest at 0.5, pictures are told best above 0.6.
     truths = [truth((A, "D40"), (B, "D40")), truth(), truth((A, "D40"))]

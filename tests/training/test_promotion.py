@@ -2,6 +2,7 @@
 
 import datetime
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import copytree
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from models.card import TrainingSource, load_card, sha256_of, verify_weights, write_card
 from models.detections import Detections
+from models.errors import WeightsError
 from models.measures import Truth, match, mean_average_precision
 from training.cli import promote as verb
 from training.compare import Side, compare
@@ -80,6 +82,21 @@ def variant(shelf, folder, *, colour_blind=False, card=None):
     return folder
 
 
+@contextmanager
+def killed_before_the_card():
+    """As by a power cut: the weights are in their place, the card is not."""
+    replace = Path.replace
+
+    def until_the_card(path, target):
+        if Path(target).name == "card.yaml" and path.parent.name == ".card":
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", until_the_card)
+        yield
+
+
 def test_an_equal_model_takes_the_place_and_the_former_comes_back(shelf, sets, tmp_path):
     former = load_card(shelf.current)
     candidate = variant(shelf, tmp_path / "better")
@@ -94,6 +111,33 @@ def test_an_equal_model_takes_the_place_and_the_former_comes_back(shelf, sets, t
     lines = (shelf.current / CHANGELOG).read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("# Models for spots") and lines[2:] == [back, line]
     assert sorted(one.name for one in (shelf.kept / "spots").iterdir()) == sorted([former.sha256, card.sha256])
+    assert sorted(one.name for one in shelf.current.iterdir()) == [CHANGELOG, "card.yaml", "model.onnx"]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_what_was_killed_between_weights_and_card_is_mended_by_the_next_command(shelf, sets, tmp_path, back):
+    promote(shelf, Request(variant(shelf, tmp_path / "better"), TODAY), PART, sets)
+    before = load_card(shelf.current)
+    best = variant(shelf, tmp_path / "best")
+    with killed_before_the_card():
+        promote(shelf, Request(best, TODAY), PART, sets)
+    with pytest.raises(WeightsError):
+        verify_weights(load_card(shelf.current), shelf.current)
+    if back:
+        restored, _ = roll_back(shelf, TODAY)
+        assert restored.sha256 == before.metrics[PROMOTION]["former"]
+    else:
+        promote(shelf, Request(best, TODAY), PART, sets)
+        assert load_card(shelf.current).metrics[PROMOTION]["former"] == before.sha256
+    verify_weights(load_card(shelf.current), shelf.current)
+
+
+def test_weights_of_another_name_leave_no_former_file(shelf, sets, tmp_path):
+    candidate = variant(shelf, tmp_path / "better", card={"weights": "spots.onnx"})
+    (candidate / "model.onnx").rename(candidate / "spots.onnx")
+    promote(shelf, Request(candidate, TODAY), PART, sets)
+    assert sorted(one.name for one in shelf.current.iterdir()) == [CHANGELOG, "card.yaml", "spots.onnx"]
+    roll_back(shelf, TODAY)
     assert sorted(one.name for one in shelf.current.iterdir()) == [CHANGELOG, "card.yaml", "model.onnx"]
 
 
@@ -234,6 +278,20 @@ def test_a_place_that_two_sets_show_is_drawn_once_with_the_pictures_of_both():
     whole = compare(one, other, "ap50", draws=200)
     parts = compare(divided(one), divided(other), "ap50", draws=200)
     assert (parts.low, parts.high) == pytest.approx((whole.low, whole.high)) and parts.n_places == 12
+
+
+@pytest.mark.parametrize(("places", "with_truths"), [(1, 1), (12, 1)])
+def test_of_too_few_places_no_noise_is_known(places, with_truths):
+    sides = []
+    for skill in (1.0, 0.6):
+        part = judged(np.random.default_rng(0), places, 20, skill, 0.0).judged["s"]
+        nothing = Truth(np.empty((0, 4), np.float32), np.empty(0, np.int16), np.ones(1, bool))
+        truths = [one if at < 20 * with_truths else nothing for at, one in enumerate(part.truths)]
+        sides.append(Side({"s": Judged(part.samples, truths, part.found)}, {"thing": 0.5}))
+    result = compare(*sides, "ap50", draws=50)
+    assert result.n_places == with_truths and result.worse
+    assert "too few places to tell a difference from noise" in str(result)
+    assert not compare(sides[1], sides[0], "ap50", draws=50).worse and not compare(*sides[:1] * 2, "ap50", 50).worse
 
 
 def test_few_places_are_noisier_than_as_many_pictures_apart():

@@ -2,6 +2,9 @@
 
 import json
 import re
+import sqlite3
+from contextlib import closing
+from shutil import copyfile
 
 import geopandas as gpd
 import numpy as np
@@ -283,6 +286,35 @@ def test_exif_stays_behind(drive):
     (one,), _ = made(drive, lines(drive, said("gps.jpg", "reject")))
     with Image.open(path) as before, Image.open(one.picture) as after:
         assert before.getexif() and not after.getexif()
+
+
+def test_times_are_compared_as_times(tmp_path):
+    early = said(bbox=A, **{"class": "D40", "when": "2026-05-01T09:00:00+09:00"})
+    late = said(bbox=B, verdict="reject", **{"class": "D40", "when": "2026-05-01T01:00:00+00:00"})
+    for order in ((early, late), (late, early)):
+        (kept,) = settled(read_reviews(lines(tmp_path, *order), {}))
+        assert kept.verdict == "reject" and kept.when == "2026-05-01T01:00:00+00:00"
+    with pytest.raises(ReviewError, match=r"line 1: when: .*'1/5/2026' is no ISO 8601 time"):
+        read_reviews(lines(tmp_path, said(bbox=A, **{"class": "D40", "when": "1/5/2026"})), {})
+
+
+def test_an_edited_survey_speaks_when_it_was_last_changed(tmp_path):
+    path = survey(tmp_path / "road.gpkg", [("rejected", "D40")])
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE gpkg_contents SET last_change = '2026-05-02T00:00:00.000Z'")
+        database.commit()
+    edits = [one for one in read_survey(path) if one.verdict is not None]
+    assert {one.when for one in edits} == {"2026-05-02T00:00:00+00:00"}
+
+
+def test_one_picture_in_two_folders_is_two_pictures(drive):
+    for folder in ("a", "b"):
+        (drive / "frames" / folder).mkdir()
+        copyfile(drive / "frames" / "s0_0.png", drive / "frames" / folder / "x.png")
+    files = lines(drive, said("a/x.png", bbox=A, **{"class": "D40"}), said("b/x.png", bbox=FAR, **{"class": "D20"}))
+    samples, about = made(drive, files)
+    assert about["pictures"] == len(samples) == 2
+    assert sorted(one.class_id.tolist() for one in samples) == [[2], [3]]
 
 
 def survey(path, statuses, *, owned=True, moved=0.0, **more):

@@ -143,9 +143,10 @@ def _picture(request: Request, staging: Path, image: str, said: Sequence[Correct
     for box in inside:
         clip(box, size, image)
     digest, place = sha256_of(path), _place(request, image)
+    which = hashlib.sha256(f"{digest} {image}".encode()).hexdigest()[:8]  # one picture may lie in two folders
     parts: list[_Part] = []
     for number, lesson in enumerate(lessons(said, request.classes, size, request.context)):
-        name = f"{Path(image).stem}-{digest[:8]}-{number}"
+        name = f"{Path(image).stem}-{which}-{number}"
         row = {
             "name": re.sub(r"[^A-Za-z0-9_.-]", "_", name),
             "kind": WHOLE if lesson.ignored is None else PARTLY,

@@ -1,13 +1,14 @@
 """Reviews as lines of a file: what a person said about a box, or about a whole picture."""
 
 import csv
+import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from training.errors import ReviewError
 from training.sources.boxes import Box
@@ -22,11 +23,23 @@ def _numbers(value: object) -> object:
     return value
 
 
+def _as_utc(text: str) -> str:
+    """An ISO 8601 time in UTC, so that times compare as text; one without a zone is taken to be in UTC."""
+    if not text:
+        return text
+    try:
+        when = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no ISO 8601 time (2026-05-01T09:00:00+09:00)") from error
+    return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).astimezone(dt.UTC).isoformat()
+
+
 def _blank_is_none(value: object) -> object:
     return None if value == "" else value
 
 
 Corners = Annotated[Box | None, BeforeValidator(_numbers)]
+When = Annotated[str, AfterValidator(_as_utc)]
 Text = Annotated[str | None, BeforeValidator(_blank_is_none)]
 
 
@@ -60,7 +73,7 @@ class Review(_Line):
     verdict: Literal["accept", "reject", "fix"]
     name: Text = Field(default=None, alias="class")
     reviewer: str = ""
-    when: str = ""
+    when: When = ""
 
     @model_validator(mode="after")
     def _is_about_something(self) -> Self:
@@ -84,7 +97,7 @@ class Corrections:
         name: class that is there, or that is not; None: of all classes at once (a rejection of everything, a picture
             looked through for everything).
         reviewer: who.
-        when: ISO 8601, later goes before earlier.
+        when: ISO 8601 in UTC, later goes before earlier; "" is earlier than any.
         former: for a fix, the class that the box had, where that is known and another.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geo.errors import LayerError
-from geo.geopackage import read_layer
+from geo.geopackage import last_change, read_layer
 from geo.status import FIRST, VALUES, status_of
 from training.errors import ReviewError
 from training.reviews.lines import Corrections
@@ -32,13 +33,22 @@ CLEARLY = 2.0
 Note = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """Whose word it is: the file's name, and when its layer was last changed, ISO 8601 in UTC."""
+
+    by: str
+    when: str
+
+
 def read_survey(path: Path, note: Note | None = None) -> list[Corrections]:
     """What an edited road GeoPackage says about the boxes that its survey drew.
 
     A defect whose `status` is `rejected` is no damage of any class: so say all its boxes. One in a state that only real
     damage gets is what its `class` says. A `class` that a person wrote holds whatever the status. All other boxes were
     reviewed by nobody, and so were those of a defect whose state and class are as the survey itself wrote them, though
-    it had them from an earlier one: nobody looked at the new frames.
+    it had them from an earlier one: nobody looked at the new frames. All is taken to be said when the layer was last
+    changed, as the GeoPackage keeps it.
 
     Args:
         path: the GeoPackage.
@@ -60,8 +70,9 @@ def read_survey(path: Path, note: Note | None = None) -> list[Corrections]:
     if note is not None:
         for line in _notes(defects):
             note(f"{path.name}: {line}")
+    edit = _Edit(path.name, last_change(path, "defects"))
     return [
-        _correction(row, verdicts[at] if at >= 0 else None, path) for row, at in zip(_rows(boxes), owner, strict=True)
+        _correction(row, verdicts[at] if at >= 0 else None, edit) for row, at in zip(_rows(boxes), owner, strict=True)
     ]
 
 
@@ -165,13 +176,13 @@ def _rows(boxes: pd.DataFrame) -> Sequence[tuple[str, str, Box]]:
     return [(frame, name, (box[0], box[1], box[2], box[3])) for frame, name, box in pairs]
 
 
-def _correction(row: tuple[str, str, Box], verdict: tuple[str, str] | None, path: Path) -> Corrections:
+def _correction(row: tuple[str, str, Box], verdict: tuple[str, str] | None, edit: _Edit) -> Corrections:
     frame, name, box = row
     if verdict is None:
         return Corrections(frame, None, (box,), name)
     said, as_class = verdict
     if said == "reject":
-        return Corrections(frame, "reject", (box,), None, path.name)
+        return Corrections(frame, "reject", (box,), None, edit.by, edit.when)
     if as_class == name:
-        return Corrections(frame, "accept", (box,), name, path.name)
-    return Corrections(frame, "fix", (box,), as_class, path.name, former=name)
+        return Corrections(frame, "accept", (box,), name, edit.by, edit.when)
+    return Corrections(frame, "fix", (box,), as_class, edit.by, edit.when, name)
