@@ -1,4 +1,4 @@
-"""The stand map as a page: one HTML file that needs no script and nothing beside it, in every language asked for."""
+"""The stand map as a page: one HTML file, readable without its script and with nothing beside it, in every language."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from pipelines.forest.results import Results
 from pipelines.forest.rows import StandRow, columns_of, rows_of
 from pipelines.forest.statement import change_lines, dated, key_figures, limits_of, source_of, worth_lines
 from pipelines.forest.words import say
-from pipelines.report.markup import environment, resource, spans
+from pipelines.report.markup import content_hash, environment, resource, spans
 
 __all__ = ["MOST_ROWS", "stand_page"]
 
@@ -44,7 +44,7 @@ def stand_page(results: Results, maps: Mapping[str, bytes]) -> str:
 
     Args:
         results: the survey.
-        maps: language → its map as JPEG, without a heading; the first language is shown first.
+        maps: language → its map as JPEG, without a heading; the reader's language is shown, else the first.
     """
     languages = tuple(maps)
     rows, columns = rows_of(results), tuple(columns_of(results))
@@ -61,6 +61,7 @@ def stand_page(results: Results, maps: Mapping[str, bytes]) -> str:
         return {lang: make(results, lang) for lang in languages}
 
     style = resource("pipelines.report", "page.css") + resource("pipelines.forest", "stand_map.css")
+    script = resource("pipelines.forest", "stand_map.js")
     return engine.get_template("stand_map.html.j2").render(
         results=results,
         dated=told(dated),
@@ -76,6 +77,8 @@ def stand_page(results: Results, maps: Mapping[str, bytes]) -> str:
         limits={lang: list(limits_of(results, lang)) for lang in languages},
         source=told(source_of),
         style=Markup(style),
+        script=Markup(script),
+        script_hash=content_hash(script),
     )
 
 

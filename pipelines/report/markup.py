@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
 
@@ -23,6 +25,11 @@ def environment(package: str) -> Environment:
 def resource(package: str, name: str) -> str:
     """A file that lies beside a package's templates."""
     return (files(package) / "templates" / name).read_text(encoding="utf-8")
+
+
+def content_hash(script: str) -> str:
+    """What a page's security policy calls a script that it holds: the SHA-256 of its text in base64."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def spans(languages: tuple[str, ...], texts: Mapping[str, object]) -> Markup:

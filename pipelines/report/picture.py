@@ -25,6 +25,7 @@ _MARK_IN = 0.125
 _NAME_GAP_PX = 20
 _NAME_LETTERS = 300
 """More letters than a line holds."""
+_AGAIN_MARKER = "D"
 _MARKERS = {"repair": "^", "damage": "o", "none": "o"}
 # Wider as it gets worse, so that the diagnosis also reads without colour.
 _SECTION_WIDTHS = {"I": 3.0, "II": 5.0, "III": 7.0, "": 2.0}
@@ -57,7 +58,7 @@ def map_png(content: ReportContent, items: list[Item], lang: str) -> bytes:
     north_arrow(axes)
     scale_bar(axes, extent)
     _titles(figure, content, lang)
-    _legend(figure, content, lang, again=any(item.look_again for item in items))
+    _legend(figure, content, lang, items)
     buffer = io.BytesIO()
     canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
@@ -90,7 +91,7 @@ def _defects(axes: Any, content: ReportContent, items: list[Item], radius_m: flo
         axes.plot(
             item.x_m,
             item.y_m,
-            _MARKERS.get(item.judgement, "o"),
+            _AGAIN_MARKER if item.look_again else _MARKERS.get(item.judgement, "o"),
             color=_PAPER if item.look_again else JUDGEMENT_COLOURS.get(item.judgement, _GREY),
             markersize=4.5,
             markeredgecolor=_GREY if item.look_again else _PAPER,
@@ -156,7 +157,8 @@ def _fit(text: Any, name: str, told: str, right: Any) -> None:
         shown, cut = shown[:-1], "…"
 
 
-def _legend(figure: Any, content: ReportContent, lang: str, *, again: bool) -> None:
+def _legend(figure: Any, content: ReportContent, lang: str, items: list[Item]) -> None:
+    there = {item.judgement for item in items if not item.look_again}
     marks = [
         Line2D(
             [],
@@ -169,9 +171,10 @@ def _legend(figure: Any, content: ReportContent, lang: str, *, again: bool) -> N
             label=name(JUDGEMENTS, code, lang),
         )
         for code in JUDGEMENTS
+        if code in there
     ]
-    if again:
-        hollow = Line2D([], [], linestyle="", marker="^", markersize=8, label=say("look_again", lang))
+    if any(item.look_again for item in items):
+        hollow = Line2D([], [], linestyle="", marker=_AGAIN_MARKER, markersize=6, label=say("look_again", lang))
         hollow.set(markerfacecolor=_PAPER, markeredgecolor=_GREY)
         marks.append(hollow)
     sections = [

@@ -242,6 +242,17 @@ def test_what_is_too_doubtful_to_rank_stands_under_its_own_heading_and_counts_no
     assert "30 %" in page
 
 
+def test_the_legend_explains_the_marks_that_are_drawn(content_of: Make) -> None:
+    content = doubted(without_photos(content_of(12)))
+    levels = ["repair"] * 6 + ["damage"] * 4 + ["none", "damage"]
+    for shown, codes in ((levels, ["repair", "damage"]), (["none"] * 10 + levels[10:], ["damage", "none"])):
+        content = replace(content, defects=content.defects.assign(judgement=shown))
+        page = page_html(content, {})
+        legend = page.partition('<ul class="legend">')[2].partition("</ul>")[0]
+        assert re.findall(r'class="judged (\w+)"', legend) == codes
+        assert page.count('class="dot again"') == 1 + legend.count('class="dot again"') == 2
+
+
 def test_the_document_and_the_workbook_say_what_to_look_at_again(content_of: Make, tmp_path: Path) -> None:
     content = doubted(without_photos(content_of(4)))
     write_report(content, tmp_path)
