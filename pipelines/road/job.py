@@ -145,12 +145,12 @@ def assess(ready: Ready, looked: Looked, job: Job, previous: gpd.GeoDataFrame | 
     frames = frame_table(shown.frames, shown.frames["frame"].map(times).to_numpy(np.float64), scene)
     frames.attrs["crs"] = scene.trajectory.crs
     observations = observe(shown.boxes, frames, scene)
-    seen = seen_ground(frames, scene.camera, params.coverage)
+    seen = seen_ground(frames, scene.camera, params.coverage, scene.errors)
     watch = Watch(job.detector.card.thresholds.score, seen, params.evidence)
     defects, observations["defect"] = consolidate(observations, frames, params.consolidate, watch, zone=ready.zone)
     # Farther off little is found: not finding it there does not say that it is gone.
     near = params.coverage.model_copy(update={"far_m": min(params.coverage.far_m, params.evidence.look_m)})
-    looked_at = seen_ground(frames, scene.camera, near)
+    looked_at = seen_ground(frames, scene.camera, near, scene.errors)
     frame_hash = frame_hash_of({frame.name: frame.source for frame in ready.source.frames})
     compared = compare(defects, previous, looked_at, ready.date, params.previous, frame_hash)
     compared = on_roads(compared, scene.roads, params.previous)
