@@ -194,7 +194,7 @@ def _assessed(ready: _Ready, seen: Scanned, job: Job) -> Results:
     observations["defect"] = called_now(observations["defect"], compared)
     judged = judge(compared, None if roads is None else roads.links, params.judge, above=True)
     if roads is None:
-        sections = rate_squares(observations, judged, ground, params.sections)
+        sections = rate_squares(judged, ground, params.sections)
     else:
         sections = rate_sections(roads, judged, ground, params.sections)
     footprints = {str(key): shape for key, shape in zip(judged["uuid"], judged["footprint"], strict=True) if shape}
