@@ -55,6 +55,9 @@ SHARD: Final = pa.schema(
 """One row per tile: its boxes in grid pixels, and bit by bit which of its cells were photographed (none: an empty
 tile). `reason` is empty for a tile that could be read; `n_seen` counts boxes before thresholds."""
 
+_AGAIN: Final = ("undecodable",)
+"""GDAL does not tell a tile that is damaged from a disk that failed for a moment: the next run tries again."""
+
 _COARSE: Final = 2.0
 """Models are taught on pictures enlarged up to this: 10 cm a pixel for a model that looks at 6."""
 
@@ -205,6 +208,8 @@ def scan(
 ) -> Scanned:
     """Look at every tile with a picture in it; finished rows are taken from the journal.
 
+    A row with tiles that could not be read is kept for this run and looked at again by the next one.
+
     Args:
         plan: what is cut.
         detector: looks at the tiles.
@@ -217,7 +222,7 @@ def scan(
     """
     tell = progress or (lambda _done, _total: None)
     rows = {f"{number:06d}": row for number, row in enumerate(tile_rows(plan.tiles))}
-    pending = {name: row for name, row in rows.items() if not journal.done(name)}
+    pending = {name: row for name, row in rows.items() if not journal.done(name, _AGAIN)}
     done = len(plan.tiles) - sum(map(len, pending.values()))
     tell(done, len(plan.tiles))
     gathered = _Gathered(plan, detector.card.suppression.max_boxes)
