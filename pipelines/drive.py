@@ -22,8 +22,9 @@ from models.band import look_at
 from models.card import InputCard
 from models.detections import Detections
 from models.detector import Detector
+from pipelines.errors import SurveyError
 from pipelines.executor import READERS, run
-from pipelines.frames import BadFrame, FrameSource
+from pipelines.frames import BadFrame, Frame, FrameSource
 from pipelines.frames.videos import VIDEO_SUFFIXES
 from pipelines.journal import Journal, journal_key
 from pipelines.survey import content_hash
@@ -46,6 +47,12 @@ SHARD: Final = pa.schema(
     ]
 )
 """One row per frame; `reason` is empty for a frame that could be read."""
+
+_AGAIN: Final = ("unreadable",)
+"""Reasons that the system gave: the next run tries such frames again, and does not take its word for good."""
+
+_MOST_UNREADABLE: Final = 50
+"""On end: then it is no longer some frames that cannot be read but what they lie on."""
 
 BOX_COLUMNS: Final = ["frame", "width_px", "height_px", "class", "score", "x1", "y1", "x2", "y2"]
 
@@ -129,6 +136,8 @@ def detect_drive(
 ) -> Looked:
     """Look at a drive's frames, one segment after the other; finished segments are taken from the journal.
 
+    A segment with frames that the system could not read is kept for this run and looked at again by the next one.
+
     Args:
         source: the frames.
         indices: int64 (n,), which of them, in the order of the drive.
@@ -139,10 +148,11 @@ def detect_drive(
 
     Raises:
         OutputError: the journal cannot be written.
+        SurveyError: so many frames on end cannot be read that it is not for them.
     """
     tell = progress or (lambda _done, _total: None)
     segments = _segments([int(index) for index in indices], params.segment_frames)
-    pending = {name: members for name, members in segments.items() if not journal.done(name)}
+    pending = {name: members for name, members in segments.items() if not journal.done(name, _AGAIN)}
     done = len(indices) - sum(map(len, pending.values()))
     tell(done, len(indices))
     rows = _rows(source, [index for members in pending.values() for index in members], looking)
@@ -183,8 +193,12 @@ def _rows(source: FrameSource, indices: list[int], looking: Looking) -> Iterator
 
     forwards = any(source.frames[index].source.suffix.lower() in VIDEO_SUFFIXES for index in indices)
     ahead = 2 * detector.runtime.threads + 2
+    unreadable = 0
     for index, outcome in run(indices, start, workers=1 if forwards else looking.workers, ahead=ahead):
         row = _refused(outcome) if isinstance(outcome, MichisoraError) else outcome
+        unreadable = unreadable + 1 if row["reason"] in _AGAIN else 0
+        if unreadable >= _MOST_UNREADABLE:
+            raise _out_of_reach(source.frames[index], row["detail"])
         yield {"frame": source.frames[index].name, **row}
 
 
@@ -193,6 +207,13 @@ def _refused(error: MichisoraError) -> Mapping[str, Any]:
     if not isinstance(error, BadFrame):
         raise error
     return {"width_px": 0, "height_px": 0, "reason": error.code, "detail": error.detail, "boxes": []}
+
+
+def _out_of_reach(frame: Frame, detail: str) -> SurveyError:
+    remedy = (
+        "Check the disk or the network, or take such files out, and run the same command again: what is done is kept"
+    )
+    return SurveyError(f"{_MOST_UNREADABLE} frames on end: {detail}", where=frame.source, remedy=remedy)
 
 
 def _boxes(seen: Detections, names: list[str]) -> list[dict[str, object]]:

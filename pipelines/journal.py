@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -51,13 +51,19 @@ class Journal:
             self._folder.mkdir(parents=True, exist_ok=True)
             _remove_stale(folder, keep=key)
 
-    def done(self, segment: str) -> bool:
-        """Whether a segment's shard is there and can be read to its end."""
+    def done(self, segment: str, again: Collection[str] = ()) -> bool:
+        """Whether a segment's shard is there, can be read to its end, and needs no second try.
+
+        Args:
+            segment: which.
+            again: values of the column `reason` that may have been the machine's fault and not the input's: a disk or
+                a network that failed for a moment. A shard with a row of one of them is not done.
+        """
         try:
-            pq.read_table(self._path(segment))
+            table = pq.read_table(self._path(segment))
         except (OSError, pa.ArrowException):
             return False
-        return True
+        return not again or set(again).isdisjoint(table["reason"].to_pylist())
 
     def write(self, segment: str, table: pa.Table) -> None:
         """Keep a segment's result; afterwards it survives a kill or a power cut.

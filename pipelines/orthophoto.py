@@ -31,6 +31,7 @@ from models.seams import SeamMerger, SeamRule
 from models.tiles import plan_tiles, tile_rows
 from pipelines.errors import SurveyError
 from pipelines.executor import READERS, run
+from pipelines.files import content_of
 from pipelines.journal import Journal, journal_key
 
 __all__ = ["OrthoParams", "Scan", "Scanned", "ortho_key", "plan_scan", "scan", "scan_lines"]
@@ -54,11 +55,11 @@ SHARD: Final = pa.schema(
 """One row per tile: its boxes in grid pixels, and bit by bit which of its cells were photographed (none: an empty
 tile). `reason` is empty for a tile that could be read; `n_seen` counts boxes before thresholds."""
 
+_AGAIN: Final = ("undecodable",)
+"""GDAL does not tell a tile that is damaged from a disk that failed for a moment: the next run tries again."""
+
 _COARSE: Final = 2.0
 """Models are taught on pictures enlarged up to this: 10 cm a pixel for a model that looks at 6."""
-
-_HASHED_WHOLE: Final = 64 * 2**20
-_SAMPLE_BYTES: Final = 2**16
 
 
 class OrthoParams(BaseModel):
@@ -181,7 +182,7 @@ def ortho_key(given: Path, plan: Scan, detector: Detector) -> str:
     return journal_key(
         {
             **chosen,
-            "file": _content(given),
+            "file": content_of(given),
             "beside": [state_of(path) for path in ortho.beside],
             "masked": [ortho.masked, ortho.nodata],
             "bands": ortho.bands.rgb,
@@ -207,6 +208,8 @@ def scan(
 ) -> Scanned:
     """Look at every tile with a picture in it; finished rows are taken from the journal.
 
+    A row with tiles that could not be read is kept for this run and looked at again by the next one.
+
     Args:
         plan: what is cut.
         detector: looks at the tiles.
@@ -219,7 +222,7 @@ def scan(
     """
     tell = progress or (lambda _done, _total: None)
     rows = {f"{number:06d}": row for number, row in enumerate(tile_rows(plan.tiles))}
-    pending = {name: row for name, row in rows.items() if not journal.done(name)}
+    pending = {name: row for name, row in rows.items() if not journal.done(name, _AGAIN)}
     done = len(plan.tiles) - sum(map(len, pending.values()))
     tell(done, len(plan.tiles))
     gathered = _Gathered(plan, detector.card.suppression.max_boxes)
@@ -347,21 +350,3 @@ def _unpacked(bits: bytes, shape: tuple[int, ...]) -> Cells:
 
 def _whole_cells(length_px: float) -> int:
     return int(-(-length_px // CELL_PX)) * CELL_PX
-
-
-def _content(path: Path) -> str:
-    """What identifies a raster: all of it up to 64 MiB, else its size, its ends and 512 samples in between.
-
-    An orthophoto of tens of gigabytes takes minutes to read; two of equal size that differ in none of the samples are
-    the same file.
-    """
-    size = path.stat().st_size
-    digest = hashlib.blake2b(str(size).encode(), digest_size=16)
-    with path.open("rb") as stream:
-        if size <= _HASHED_WHOLE:
-            digest.update(stream.read())
-        else:
-            for place in np.linspace(0, size - _SAMPLE_BYTES, 514).astype(np.int64).tolist():
-                stream.seek(place)
-                digest.update(stream.read(_SAMPLE_BYTES))
-    return digest.hexdigest()

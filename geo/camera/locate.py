@@ -131,6 +131,18 @@ def locate(camera: Camera, poses: PoseArrays, px: Array | Sequence[Sequence[floa
     )
 
 
+def reach_m(camera: Camera, errors: CameraErrors) -> float:
+    """How far ahead of the lens points on the road are near and certain enough to be located; 0 where none is.
+
+    Straight ahead, to a decimetre; to the side it is the same within that.
+    """
+    forward = np.arange(0.1, errors.max_range_m + 0.05, 0.1)
+    px = camera.to_image(np.column_stack([forward, np.zeros(len(forward))]))
+    with np.errstate(invalid="ignore"):
+        certain = np.sqrt(view_covariance(camera, px, errors)[:, 0, 0]) <= errors.max_forward_sd_m
+    return float(min(forward[certain].max(initial=0.0), errors.max_range_m))
+
+
 def view_covariance(camera: Camera, px: Array, errors: CameraErrors) -> Array:
     """Covariance of ground positions from pixel, pitch, yaw and height errors.
 

@@ -30,6 +30,7 @@ def read_picture(path: Path) -> Picture:
 
     Raises:
         BadFrame: the file is empty, no such picture, damaged, cut short, too large, or cannot be read.
+        MemoryError: the machine has too little left for it.
     """
     with _opened(path) as image:
         return _decode(image, path)
@@ -54,7 +55,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with open_image(path, formats=FORMATS) as image:
             _refuse_bomb(image.width * image.height, path)
             yield image
-    except BadFrame:
+    except (BadFrame, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadFrame("too_many_pixels", _bomb_detail(), path) from error
@@ -63,7 +64,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except OSError as error:
         if error.errno is None:  # not the system's but Pillow's own, which gives no other sign
             raise _unidentified(path) from error
-        raise BadFrame("unreadable", f"the file cannot be read ({error.strerror or error})", path) from error
+        raise _unreadable(error, path) from error
     except Exception as error:  # a malformed header reaches code of every format, which raises anything
         raise BadFrame("damaged", f"the picture is damaged ({error})", path) from error
 
@@ -71,7 +72,11 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 def _decode(image: Image.Image, path: Path) -> Picture:
     try:
         image.load()
+    except MemoryError:  # the machine's want, not the picture's
+        raise
     except Exception as error:  # malformed data reaches decoders of every format, which raise anything
+        if isinstance(error, OSError) and error.errno is not None:
+            raise _unreadable(error, path) from error
         if "truncated" in str(error):
             raise BadFrame("truncated", "the picture is cut short", path) from error
         raise BadFrame("damaged", f"the picture is damaged ({error})", path) from error
@@ -109,10 +114,17 @@ def _bomb_detail() -> str:
     return f"the picture declares more than {MAX_PIXELS // 1_000_000} megapixels"
 
 
+def _unreadable(error: OSError, path: Path) -> BadFrame:
+    return BadFrame("unreadable", f"the file cannot be read ({error.strerror or error})", path)
+
+
 def _unidentified(path: Path) -> BadFrame:
     """No picture, or a WebP cut short: Pillow knows a WebP only when it is whole."""
-    with path.open("rb") as file:
-        head = file.read(12)
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        return _unreadable(error, path)
     if head[:4] == b"RIFF" and head[8:] == b"WEBP":
         declared = int.from_bytes(head[4:8], "little") + 8
         if path.stat().st_size < declared:

@@ -153,6 +153,8 @@ class VideoReader:
                 frame = self._decode(number)
             except (av.FFmpegError, ValueError, EOFError) as error:
                 self._next = None
+                if isinstance(error, OSError):  # the system's word; FFmpeg's own errors are none
+                    raise BadFrame("unreadable", f"the file cannot be read ({error.strerror})", where) from error
                 raise BadFrame("damaged", f"the frame cannot be decoded ({error})", where) from error
             if frame is None or frame.is_corrupt:
                 raise BadFrame("damaged", "the frame cannot be decoded", where)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from shapely.geometry.base import BaseGeometry
 
+from geo.camera.locate import CameraErrors, reach_m
 from geo.camera.pinhole import Camera
 
 Array = NDArray[np.float64]
@@ -24,7 +25,7 @@ class CoverageParams(BaseModel):
 
     Attributes:
         near_m: nearer road is taken to be hidden by the vehicle, m ahead of the lens.
-        far_m: farther road is taken to be too small in the picture, m. Not beyond `camera.max_range_m`.
+        far_m: farther road is taken to be too small in the picture, m.
         corridor_m: width about the vehicle's path that is looked at, half of it to either side. Wide enough for both
             lanes as seen from one of them; a section's own width cuts off the rest.
     """
@@ -37,20 +38,30 @@ class CoverageParams(BaseModel):
 
 
 def seen_ground(
-    frames: pd.DataFrame, camera: Camera, params: CoverageParams | None = None, *, crs: Any = None
+    frames: pd.DataFrame,
+    camera: Camera,
+    params: CoverageParams | None = None,
+    errors: CameraErrors | None = None,
+    *,
+    crs: Any = None,
 ) -> gpd.GeoDataFrame:
     """The road that each frame shows: the picture's outline on the ground, from near to far, within the corridor.
+
+    Where a box could not be located, finding none says nothing: such road does not count as seen.
 
     Args:
         frames: table `frames`. Frames whose pose is not valid show road that nobody can place, and are left out.
         camera: of the frames, whatever size they were read at.
         params: near, far and corridor.
+        errors: what limits how far ahead boxes are located; None where nothing does.
         crs: the plane CRS of the frames; without it, the one in their `attrs["crs"]`.
 
     Returns:
         `frame`, `t_s`, `heading_deg` and one Polygon a frame, map metres. No row where the camera shows no road.
     """
     knobs = params or CoverageParams()
+    if errors is not None:
+        knobs = knobs.model_copy(update={"far_m": min(knobs.far_m, reach_m(camera, errors))})
     outline = visible_outline(camera, knobs)
     used = frames["valid"].to_numpy(bool) & np.isfinite(frames[["x_m", "y_m", "heading_deg"]].to_numpy(float)).all(1)
     shown = frames.loc[used & (not outline.is_empty), ["frame", "t_s", "heading_deg", "x_m", "y_m"]]
@@ -62,6 +73,8 @@ def seen_ground(
 
 def visible_outline(camera: Camera, params: CoverageParams) -> BaseGeometry:
     """The road in the picture as a polygon with x = forward, y = right, m; empty where the picture shows none."""
+    if params.far_m <= params.near_m:
+        return shapely.Polygon()
     width, height = float(camera.width_px), float(camera.height_px)
     rows = camera.to_image(np.array([[params.far_m, -5.0], [params.far_m, 5.0]]))
     slope = (rows[1, 1] - rows[0, 1]) / (rows[1, 0] - rows[0, 0])

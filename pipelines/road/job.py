@@ -4,8 +4,10 @@ survey → preflight → detect → observe → consolidate → compare → judg
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from pipelines.drive import Looked, Looking, detect_drive, detection_key
 from pipelines.edited import Admit, admit, refuse_edited, refuse_previous, work_folder
 from pipelines.errors import OutputError, SurveyError
 from pipelines.executor import READERS
-from pipelines.files import ready_to_write
+from pipelines.files import content_of, ready_to_write
 from pipelines.frames import FrameSource, Picture
 from pipelines.journal import Journal, sole_writer
 from pipelines.params import RoadParams
@@ -36,12 +38,21 @@ from pipelines.road.coverage import seen_ground
 from pipelines.road.evidence import Watch
 from pipelines.road.judge import judge
 from pipelines.road.observe import fits, frame_table, observe
-from pipelines.road.previous import called_now, compare, on_roads, open_previous
+from pipelines.road.previous import FrameHash, called_now, compare, on_roads, open_previous
 from pipelines.road.publish import GEOPACKAGE_NAME, PRODUCTS, Published, Results, publish
 from pipelines.road.sections import rate_sections
 from pipelines.survey import Survey
 
-__all__ = ["Job", "admitting", "assess", "provenance_of", "refuse_lost_work", "refuse_mixing", "run_road"]
+__all__ = [
+    "Job",
+    "admitting",
+    "assess",
+    "frame_hash_of",
+    "provenance_of",
+    "refuse_lost_work",
+    "refuse_mixing",
+    "run_road",
+]
 
 Progress = Callable[[int, int], None]
 
@@ -134,13 +145,14 @@ def assess(ready: Ready, looked: Looked, job: Job, previous: gpd.GeoDataFrame | 
     frames = frame_table(shown.frames, shown.frames["frame"].map(times).to_numpy(np.float64), scene)
     frames.attrs["crs"] = scene.trajectory.crs
     observations = observe(shown.boxes, frames, scene)
-    seen = seen_ground(frames, scene.camera, params.coverage)
+    seen = seen_ground(frames, scene.camera, params.coverage, scene.errors)
     watch = Watch(job.detector.card.thresholds.score, seen, params.evidence)
     defects, observations["defect"] = consolidate(observations, frames, params.consolidate, watch, zone=ready.zone)
     # Farther off little is found: not finding it there does not say that it is gone.
     near = params.coverage.model_copy(update={"far_m": min(params.coverage.far_m, params.evidence.look_m)})
-    looked_at = seen_ground(frames, scene.camera, near)
-    compared = compare(defects, previous, looked_at, ready.date, params.previous)
+    looked_at = seen_ground(frames, scene.camera, near, scene.errors)
+    frame_hash = frame_hash_of({frame.name: frame.source for frame in ready.source.frames})
+    compared = compare(defects, previous, looked_at, ready.date, params.previous, frame_hash)
     compared = on_roads(compared, scene.roads, params.previous)
     observations["defect"] = called_now(observations["defect"], compared)
     judged = judge(compared, scene.roads.links, params.judge)
@@ -200,6 +212,18 @@ def _rejected(ready: Ready, frames: pd.DataFrame, times: dict[str, float]) -> gp
 def _reader(source: FrameSource) -> Callable[[str], Picture]:
     numbers = {frame.name: number for number, frame in enumerate(source.frames)}
     return lambda name: source.read(numbers[name])
+
+
+def frame_hash_of(files: Mapping[str, Path]) -> FrameHash:
+    """What tells frames from others of the same name, by their files; only those asked for are read."""
+
+    @cache
+    def hashed(path: Path) -> str:
+        with suppress(OSError):
+            return content_of(path)
+        return ""
+
+    return lambda name: hashed(files[name]) if name in files else None
 
 
 def provenance_of(card: ModelCard) -> Provenance:

@@ -156,6 +156,7 @@ ALIASES: Mapping[str, tuple[str, str]] = {
     "offset_m": ("横ずれ m", "Offset, right +, m"),
     "heading_deg": ("進行方向 °", "Heading, °"),
     "frame": ("画像", "Frame"),
+    "frame_hash": ("画像ファイルの識別値", "What identifies the frame's file"),
     "photo": ("写真", "Photo"),
     "status": ("対応状況", "Status"),
     "status_written": ("調査が書いた対応状況", "Status as the survey wrote it"),

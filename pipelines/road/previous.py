@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,10 @@ from pipelines.road.merging import MergeGates, Runs, merge
 from pipelines.road.sightings import Array, Index
 from pipelines.road.status import FIRST, seen_again, status_of
 
-_TEXT = ("class", "link", "frame")
+FrameHash = Callable[[str], str | None]
+"""From a frame's name to what identifies its file's content: "" where that cannot be read, None for no such frame."""
+
+_TEXT = ("class", "link", "frame", "frame_hash")
 _NUMBERS = (
     *("length_m", "width_m", "area_m2", "size_sd_m", "score", "confidence", "position_sd_m", "chainage_m"),
     *("offset_m", "heading_deg", "box_x1", "box_y1", "box_x2", "box_y2"),
@@ -146,6 +149,7 @@ def compare(
     seen: gpd.GeoDataFrame,
     date: dt.date,
     params: PreviousParams | None = None,
+    frame_hash: FrameHash = lambda _name: None,
 ) -> gpd.GeoDataFrame:
     """Join a survey's defects with those of the last one.
 
@@ -157,34 +161,38 @@ def compare(
     added without a class, where the new survey looked.
 
     Results of the very same frames are no earlier survey: what people set is taken over, counts, `change` and states
-    stay as they were, and what is not found any more is left out unless people worked on it.
+    stay as they were, and what is not found any more is left out unless people worked on it. Frames are the same by
+    name and content. Results that do not state the content count as of these frames where the day and the name are
+    the same and the defect is found again; what is not found again stays.
 
     Args:
         defects: as from `consolidate`.
         previous: as from `read_previous`, in any CRS; None for a first survey.
-        seen: polygons of the ground that the new survey saw near enough to find what is there, in any CRS, and the
-            `frame` that shows each.
+        seen: polygons of the ground that the new survey saw near enough to find what is there, in any CRS.
         date: of the new survey.
         params: when two defects are one.
+        frame_hash: tells the new survey's frames from others of the same name.
 
     Returns:
         A new table, the survey's defects in their order and then the old ones that were not found. To the columns of
         `defects` it adds `status`, `change`, `note`, `growth_m` (NaN without a match), `n_surveys`, `class_found` (the
         class; where a person set another, what it was before: "" for what people added), `class_written` and
         `status_written` (class and state before anybody looked at these frames, by which it shows what people set),
-        `found_as` (the uuid in `defects`; "" for rows only carried over) and the columns that people added.
+        `found_as` (the uuid in `defects`; "" for rows only carried over), `frame_hash` (of `frame`) and the columns
+        that people added.
 
     Raises:
         SurveyError: the previous survey is the newer one.
     """
     knobs = params or PreviousParams()
+    new = defects.reset_index(drop=True)
+    new["frame_hash"] = np.array([frame_hash(str(name)) or "" for name in new["frame"]], object)
     if previous is None:
-        return _first(defects)
+        return _first(new)
     _refuse_newer(previous, date)
     old = previous.to_crs(defects.crs).reset_index(drop=True)
-    new = defects.reset_index(drop=True)
     match = _matched(new, old, knobs)
-    again = _of_these_frames(old, seen, date)
+    again = _of_these_frames(old, new, match, date, frame_hash)
     lost = np.setdiff1d(np.flatnonzero(~again | _worked_on(old, new)), match)
     pairs = _Pairs(np.append(np.arange(len(new)), np.full(len(lost), -1)), np.append(match, lost))
     growth, worse = _growth(new, old, pairs, knobs)
@@ -280,12 +288,23 @@ def _with_uuids(table: gpd.GeoDataFrame) -> list[str]:
     return found
 
 
-def _of_these_frames(old: gpd.GeoDataFrame, seen: gpd.GeoDataFrame, date: dt.date) -> NDArray[np.bool_]:
-    """(old,) bool: rows last seen on the new survey's day and frames: results of this very survey, made before."""
-    if "frame" not in seen.columns or "last_seen" not in old.columns:
+def _of_these_frames(
+    old: gpd.GeoDataFrame, new: gpd.GeoDataFrame, match: Index, date: dt.date, frame_hash: FrameHash
+) -> NDArray[np.bool_]:
+    """(old,) bool: rows last seen on the new survey's frames: results of this very survey, made before."""
+    names, stated = _text(old, "frame"), _text(old, "frame_hash")
+    here = np.array([frame_hash(name) for name in names], object)
+    there, told = here != None, (stated != "") & (here != "")  # noqa: E711 - by elements
+    likely = there & np.isin(np.arange(len(old)), match) & _of_these_days(old, new, date)
+    return np.asarray(np.where(told, stated == here, likely), bool)
+
+
+def _of_these_days(old: gpd.GeoDataFrame, new: gpd.GeoDataFrame, date: dt.date) -> NDArray[np.bool_]:
+    """(old,) bool: rows last seen on a day of the new survey; a drive may go on over midnight."""
+    if "last_seen" not in old.columns:
         return np.zeros(len(old), bool)
-    same_day = (_days(old["last_seen"]).dt.date == date).to_numpy(bool)
-    return same_day & np.isin(_text(old, "frame"), seen["frame"].to_numpy(object).astype(str))
+    days = _days([pd.Timestamp(date), *_column(new, "first_seen"), *_column(new, "last_seen")])
+    return _days(old["last_seen"]).isin(days.dropna()).to_numpy(bool)
 
 
 def _worked_on(old: gpd.GeoDataFrame, new: gpd.GeoDataFrame) -> NDArray[np.bool_]:

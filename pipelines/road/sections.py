@@ -134,7 +134,7 @@ def _ground_seen(table: gpd.GeoDataFrame, lanes: Shapes, seen: gpd.GeoDataFrame,
 
 def _cracked_area(table: gpd.GeoDataFrame, ground: Shapes, defects: gpd.GeoDataFrame) -> Array:
     """(n,) m²: union of the cracks' footprints on each section's seen lanes; those of another road do not count."""
-    cracks = defects[_there(defects) & defects["class"].isin(CRACKS).to_numpy()]
+    cracks = defects[there(defects) & defects["class"].isin(CRACKS).to_numpy()]
     shapes = cracks["footprint"].to_numpy(object)  # None of what is only carried over from an earlier survey
     section, which = shapely.STRtree(shapes).query(ground, predicate="intersects")
     same = table["link"].to_numpy(object)[section] == cracks["link"].to_numpy(object)[which]
@@ -142,16 +142,16 @@ def _cracked_area(table: gpd.GeoDataFrame, ground: Shapes, defects: gpd.GeoDataF
     return np.asarray(shapely.area(clipped_unions(ground, section[same], valid)), np.float64)
 
 
-def _there(defects: gpd.GeoDataFrame) -> NDArray[np.bool_]:
+def there(defects: gpd.GeoDataFrame) -> NDArray[np.bool_]:
     """(n,) bool: what is on the road now, as far as it is believed."""
-    there = pd.Series(True, index=defects.index)
+    left = pd.Series(True, index=defects.index)
     if "change" in defects.columns:
-        there &= ~defects["change"].isin(["gone"])
+        left &= ~defects["change"].isin(["gone"])
     if "status" in defects.columns:
-        there &= ~defects["status"].isin(CLOSED)
+        left &= ~defects["status"].isin(CLOSED)
     if "listed" in defects.columns:
-        there &= defects["listed"].astype(bool)
-    return there.to_numpy(bool)
+        left &= defects["listed"].astype(bool)
+    return left.to_numpy(bool)
 
 
 def clipped_unions(within: Shapes, owner: NDArray[np.int64], shapes: Shapes) -> Shapes:
@@ -166,7 +166,7 @@ def clipped_unions(within: Shapes, owner: NDArray[np.int64], shapes: Shapes) -> 
 
 def _potholes(roads: Roads, table: gpd.GeoDataFrame, defects: gpd.GeoDataFrame, length_m: float) -> pd.Series[int]:
     """Int64 (n,): potholes that are there now, by the section their chainage lies in."""
-    holes = defects[_there(defects) & ((defects["class"] == POTHOLE) & (defects["link"].fillna("") != "")).to_numpy()]
+    holes = defects[there(defects) & ((defects["class"] == POTHOLE) & (defects["link"].fillna("") != "")).to_numpy()]
     names = roads.section_at(holes["link"].to_numpy(object), holes["chainage_m"].to_numpy(np.float64), length_m)
     counts = pd.Series(names, dtype=object).value_counts()
     found = table["section"].map(counts)

@@ -74,11 +74,13 @@ def placed(path: Path, point: shapely.Point) -> bytes:
 
 
 def survey_of(drive: Drive, folder: Path, date: str) -> Path:
-    """The same frames as another day's survey."""
+    """The same road as another day's survey: pictures that look alike, in files that are none of another day's."""
     manifest = yaml.safe_load((drive.folder / "survey.yaml").read_text())
-    paths = {name: str(drive.folder / manifest[name]) for name in ("frames", "track", "roads")}
-    folder.mkdir()
-    (folder / "survey.yaml").write_text(yaml.safe_dump(manifest | paths | {"date": date}))
+    paths = {name: str(drive.folder / manifest[name]) for name in ("track", "roads")}
+    (folder / "frames").mkdir(parents=True)
+    for frame in (drive.folder / manifest["frames"]).iterdir():
+        (folder / "frames" / frame.name).write_bytes(frame.read_bytes() + date.encode())
+    (folder / "survey.yaml").write_text(yaml.safe_dump(manifest | paths | {"frames": "frames", "date": date}))
     return folder
 
 

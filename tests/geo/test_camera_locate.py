@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geo.camera.locate import CameraErrors, ground_jacobian, locate
+from geo.camera.locate import CameraErrors, ground_jacobian, locate, reach_m
 from geo.camera.pinhole import Camera
 from geo.errors import CameraError
 
@@ -103,6 +103,17 @@ def test_far_uncertain_skyward_and_untracked_points_are_not_located():
     assert locate(CAMERA, where, px, errors).in_range.tolist() == [True, False, False, False]
     shaky = errors.model_copy(update={"pitch_sd_deg": 3.0})
     assert not locate(CAMERA, where, px, shaky).in_range.any()
+
+
+@pytest.mark.parametrize("pitch_sd_deg", [0.1, 0.5, 3.0, 30.0, 90.0])
+def test_the_reach_is_where_points_cease_to_be_located(pitch_sd_deg):
+    errors = CameraErrors(pitch_sd_deg=pitch_sd_deg)
+    forward = np.arange(0.05, 30.0, 0.1)
+    px = CAMERA.to_image(np.column_stack([forward, np.zeros(len(forward))]))
+    located = forward[locate(CAMERA, poses(len(forward)), px, errors).in_range]
+    reach = reach_m(CAMERA, errors)
+    assert reach == pytest.approx(located.max(initial=0.0), abs=0.1)
+    assert reach <= errors.max_range_m
 
 
 def test_points_without_a_pose_each_are_refused():

@@ -12,11 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from road_simulator import CRS, Drive, survey
 
+from geo.camera.locate import CameraErrors
+from geo.camera.pinhole import Camera
+from geo.network import Roads
+from geo.track import Trajectory
 from pipelines.errors import PipelineError
 from pipelines.road.consolidate import Consolidated, ConsolidateParams, consolidate
 from pipelines.road.coverage import seen_ground
 from pipelines.road.evidence import Watch
 from pipelines.road.features import DEFECT_COLUMNS
+from pipelines.road.observe import Scene, frame_table, observe
 
 # The method was developed on seeds 1 to 12.
 SEEDS = (101, 102, 103)
@@ -233,6 +238,29 @@ def test_frames_that_should_show_a_defect_and_do_not_take_confidence_from_it():
     assert (second["n_seen"], second["n_looked"]) == (1, 3)
     alone = consolidate(*once, watch=Watch({"D40": 0.3})).defects.iloc[0]
     assert first["confidence"] > 0.5 > alone["confidence"] > second["confidence"]
+
+
+@pytest.mark.parametrize("angle_sd_deg", [0.1, 3.0])
+def test_a_frame_whose_box_is_too_vague_to_be_located_has_not_missed_the_defect(angle_sd_deg):
+    """A hole that every frame shows, by a camera whose angles are known and by one whose calibration failed."""
+    t_s = np.arange(0.0, 41.0, 0.1)
+    track = Trajectory.from_path(t_s, np.zeros(len(t_s)), 10 * t_s, crs=CRS, sd_m=1.3)
+    camera = Camera.from_fov(1920, 1080, 84.0, height_m=1.35, pitch_deg=4.0)
+    scene = Scene(track, camera, CameraErrors().with_calibration(angle_sd_deg, angle_sd_deg), Roads.from_track(track))
+    ahead_m = np.arange(20.0, 2.5, -1.0)
+    looked = pd.DataFrame({"frame": [f"{m:04.1f}" for m in ahead_m], "n_boxes": 1})
+    corners = ahead_m[:, None, None] + np.array([[-0.25, -0.25], [-0.25, 0.25], [0.25, -0.25], [0.25, 0.25]])
+    corners[..., 1] -= ahead_m[:, None]
+    px = camera.to_image(corners.reshape(-1, 2)).reshape(-1, 4, 2)
+    edges = dict(zip(("x1", "y1", "x2", "y2"), np.column_stack([px.min(axis=1), px.max(axis=1)]).T, strict=True))
+    size = {"width_px": 1920, "height_px": 1080}
+    boxes = looked.drop(columns="n_boxes").assign(**size, **{"class": "D40", "score": 0.5}, **edges)
+    frames = frame_table(looked, (200.0 - ahead_m) / 10, scene)
+    frames.attrs["crs"] = CRS
+    watch = Watch({"D40": 0.3}, seen_ground(frames, camera, None, scene.errors))
+    (found,) = consolidate(observe(boxes, frames, scene), frames, watch=watch).defects.to_dict("records")
+    assert found["n_looked"] <= found["n_seen"] + 1
+    assert found["confidence"] > 0.55
 
 
 def with_ghosts(seed: int) -> tuple[gpd.GeoDataFrame, pd.DataFrame, float]:

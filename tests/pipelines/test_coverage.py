@@ -5,7 +5,9 @@ import pandas as pd
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytest import approx
 
+from geo.camera.locate import CameraErrors, reach_m
 from geo.camera.pinhole import Camera
 from pipelines.road.coverage import CoverageParams, coverage_layer, seen_ground
 
@@ -47,6 +49,15 @@ def test_a_point_is_seen_where_the_picture_shows_it_within_the_corridor(heading,
     ground = seen.geometry.iloc[0]
     if ground.boundary.distance(place) > 1e-6:
         assert ground.contains(place) == expected
+
+
+def test_road_where_no_box_could_be_located_is_not_seen():
+    """A camera whose angles are unknown locates little, and nothing beyond the range that is asked for."""
+    vague, short = CameraErrors().with_calibration(3.0, 3.0), CameraErrors(max_range_m=9.0)
+    for errors, reach in ((vague, reach_m(CAMERA, vague)), (short, 9.0), (CameraErrors(), 20.0)):
+        assert seen_ground(frames(1), CAMERA, None, errors).total_bounds[3] == approx(reach)
+    assert reach_m(CAMERA, vague) < 9.0
+    assert len(seen_ground(frames(1), CAMERA, None, CameraErrors(max_forward_sd_m=0.01))) == 0
 
 
 def test_frames_without_a_pose_show_nothing():

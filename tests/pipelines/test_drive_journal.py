@@ -1,5 +1,6 @@
 """A drive survives bad frames, any number of readers, and kill −9 at any moment."""
 
+import errno
 import random
 import signal
 import subprocess
@@ -12,8 +13,10 @@ import pytest
 from PIL import Image
 
 from models.detector import known_tasks, open_detector
+from pipelines import drive
 from pipelines.drive import DriveParams, Looking, detect_drive, detection_key
-from pipelines.frames import open_frames
+from pipelines.errors import SurveyError
+from pipelines.frames import open_frames, pictures
 from pipelines.journal import Journal
 
 PARAMS = DriveParams(segment_frames=3)
@@ -118,6 +121,49 @@ def test_bad_frames_are_listed_and_end_nothing(frames, tmp_path):
         "4_bomb.png": "too_many_pixels",
     }
     assert str(tmp_path) not in " ".join(found.rejected["detail"])
+
+
+def stuttering(monkeypatch, error: BaseException, *names: str) -> None:
+    """Pictures of these names cannot be read."""
+
+    def opened(path: Path, **how: object) -> Image.Image:
+        if path.name in names:
+            raise error
+        return Image.open(path, **how)
+
+    monkeypatch.setattr(pictures, "open_image", opened)
+
+
+def test_what_a_disk_did_not_give_for_a_moment_is_looked_at_by_the_next_run(frames, tmp_path, monkeypatch, undisturbed):
+    stuttering(monkeypatch, OSError(errno.EIO, "Input/output error"), "002.jpg", "003.jpg", "020.jpg")
+    first = look(frames, tmp_path)
+    assert first.rejected["item"].tolist() == ["002.jpg", "003.jpg", "020.jpg"]
+    assert set(first.rejected["reason"]) == {"unreadable"}
+    stuttering(monkeypatch, OSError())
+    counted: list[int] = []
+    assert look(frames, tmp_path, counted=counted).rejected.empty
+    assert counted[0] == N_FRAMES - 3 * PARAMS.segment_frames, "other segments are taken as they are"
+    assert shards(tmp_path) == undisturbed
+
+
+def test_a_machine_without_memory_is_no_damaged_picture(frames, tmp_path, monkeypatch, undisturbed):
+    stuttering(monkeypatch, MemoryError(), "010.jpg")
+    with pytest.raises(MemoryError):
+        look(frames, tmp_path)
+    stuttering(monkeypatch, OSError())
+    look(frames, tmp_path)
+    assert shards(tmp_path) == undisturbed
+
+
+def test_a_drive_that_is_no_longer_there_ends_the_run_and_not_the_survey(frames, tmp_path, monkeypatch, undisturbed):
+    monkeypatch.setattr(drive, "_MOST_UNREADABLE", 5)
+    gone = [f"{number:03d}.jpg" for number in range(8, N_FRAMES)]
+    stuttering(monkeypatch, OSError(errno.ENODEV, "No such device"), *gone)
+    with pytest.raises(SurveyError, match=r"5 frames on end: .*No such device.*what is done is kept"):
+        look(frames, tmp_path)
+    stuttering(monkeypatch, OSError())
+    look(frames, tmp_path)
+    assert shards(tmp_path) == undisturbed
 
 
 def test_killed_at_any_moment_and_run_again_the_bytes_are_those_of_an_undisturbed_run(frames, tmp_path, undisturbed):

@@ -1,3 +1,4 @@
+import errno
 import io
 import struct
 import zlib
@@ -60,6 +61,26 @@ def test_a_picture_that_is_absent_is_a_bad_frame_too(tmp_path):
     with pytest.raises(BadFrame) as caught:
         read_picture(tmp_path / "gone.jpg")
     assert caught.value.code == "unreadable"
+
+
+@pytest.mark.parametrize("failing", ["pipelines.frames.pictures.open_image", "PIL.ImageFile.ImageFile.load"])
+def test_what_the_machine_lacks_is_not_laid_on_the_picture(tmp_path, monkeypatch, failing):
+    path = tmp_path / "whole.jpg"
+    path.write_bytes(encoded("JPEG"))
+    monkeypatch.setattr(failing, _failing(OSError(errno.EIO, "Input/output error", str(path))))
+    with pytest.raises(BadFrame) as caught:
+        read_picture(path)
+    assert caught.value.code == "unreadable"
+    monkeypatch.setattr(failing, _failing(MemoryError()))
+    with pytest.raises(MemoryError):
+        read_picture(path)
+
+
+def _failing(error: BaseException):
+    def fail(*_anything: object, **_named: object) -> None:
+        raise error
+
+    return fail
 
 
 @pytest.mark.parametrize("place", range(0, 400, 7))

@@ -21,6 +21,13 @@ def test_what_was_written_is_read_back(tmp_path):
     assert journal.read("000000").equals(TABLE)
 
 
+def test_work_that_failed_for_the_machines_sake_is_not_done(tmp_path):
+    journal = Journal(tmp_path, "k")
+    journal.write("000000", TABLE.append_column("reason", pa.array(["", "unreadable"])))
+    assert journal.done("000000") and journal.done("000000", ("undecodable",))
+    assert not journal.done("000000", ("unreadable",))
+
+
 def test_another_keys_work_is_neither_used_nor_kept(tmp_path):
     Journal(tmp_path, "old").write("000000", TABLE)
     journal = Journal(tmp_path, "new")

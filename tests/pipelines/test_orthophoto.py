@@ -8,7 +8,7 @@ import pytest
 import rasterio
 from foresting import ExactDetector, card, plant, write_ortho
 
-from geo.raster import open_ortho
+from geo.raster import BadWindow, OrthoReader, Patch, open_ortho
 from pipelines.errors import SurveyError
 from pipelines.journal import Journal
 from pipelines.orthophoto import OrthoParams, Scanned, ortho_key, plan_scan, scan, scan_lines
@@ -84,6 +84,23 @@ def test_a_part_that_cannot_be_decoded_is_named_and_the_rest_is_looked_at(ortho_
     assert 0 < len(seen.rejected) <= 4
     assert set(seen.rejected["reason"]) == {"undecodable"}
     assert 0.5 < seen.cells.mean() < 1
+
+
+def test_a_part_that_could_not_be_read_for_a_moment_is_looked_at_by_the_next_scan(ortho_path, tmp_path, monkeypatch):
+    expected = _scan(ortho_path, tmp_path / "whole")
+    read = OrthoReader.read
+
+    def stuttering(self: OrthoReader, left: int, top: int, right: int, bottom: int) -> Patch:
+        if left == 0:
+            raise BadWindow("a part of the file cannot be decoded")
+        return read(self, left, top, right, bottom)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OrthoReader, "read", stuttering)
+        assert len(_scan(ortho_path, tmp_path / "journal").rejected)
+    again = _scan(ortho_path, tmp_path / "journal")
+    assert again.rejected.empty
+    assert again.boxes == expected.boxes
 
 
 def test_a_model_for_roads_is_refused(ortho_path):

@@ -335,31 +335,76 @@ def test_a_duplicate_that_people_merged_stays_merged_when_it_is_found_twice_agai
     ]
 
 
-def frames(*names: str) -> gpd.GeoDataFrame:
-    """Everywhere, as these frames show it."""
-    return pd.concat([EVERYWHERE] * len(names), ignore_index=True).assign(frame=list(names))
+def content(name: str) -> str:
+    """What identifies the frames of the first drive."""
+    return f"content of {name}"
 
 
-def test_results_of_the_same_frames_are_no_earlier_survey(first):
-    edit(first, "UPDATE defects SET status = 'done', note = '済' WHERE uuid = '04-1'")
-    old = read_previous(first)
+@pytest.fixture
+def known(tmp_path: Path) -> Path:
+    """As `first`, of a drive whose frames are known by their content."""
+    table = compare(defects({}, {}, {}), None, EVERYWHERE, SPRING, frame_hash=content)
+    return published(tmp_path / "known.gpkg", table)
+
+
+def test_results_of_the_same_frames_are_no_earlier_survey(known):
+    edit(known, "UPDATE defects SET status = 'done', note = '済' WHERE uuid = '04-1'")
+    old = read_previous(known)
     again = defects({}, {}, {"x": 300.0}, day=SPRING)
-    table = compare(again, old, frames(*old["frame"]), SPRING)
+    table = compare(again, old, EVERYWHERE, SPRING, frame_hash=content)
     assert row_of(table, "04-1")[["status", "note", "change", "n_surveys"]].tolist() == ["done", "済", "", 1]
     assert row_of(table, "04-0")["n_seen"] == old["n_seen"].iloc[0]
     # What is found elsewhere now is not new to the road, and what nobody worked on is not gone from it.
     assert table["change"].tolist() == ["", "", ""]
     assert table["uuid"].tolist()[:2] == ["04-0", "04-1"] and len(table) == 3
     # What people worked on stays, found or not.
-    kept = compare(again.iloc[:1], old, frames(*old["frame"]), SPRING)
+    kept = compare(again.iloc[:1], old, EVERYWHERE, SPRING, frame_hash=content)
     assert kept[["uuid", "change"]].to_numpy().tolist() == [["04-0", ""], ["04-1", ""]]
 
 
 def test_another_drive_of_the_same_day_is_another_survey(first):
     old = read_previous(first)
-    table = compare(defects({}, {}, {}, day=SPRING), old, frames("elsewhere.jpg"), SPRING)
+    table = compare(defects({}, {}, {}, day=SPRING), old, EVERYWHERE, SPRING, frame_hash=lambda _name: None)
     assert table["change"].tolist() == ["same"] * 3
     assert table["n_surveys"].tolist() == [2, 2, 2]
+
+
+def test_two_places_of_one_day_whose_frames_bear_the_same_names_are_two_surveys(known):
+    """Cameras begin anew with every card, and orthophotos are all called as the program that made them calls them."""
+    elsewhere = defects({"x": 5000.0}, {"x": 5020.0}).assign(uuid=["a", "b"])
+    table = compare(elsewhere, read_previous(known), NOWHERE, SPRING, frame_hash=lambda name: f"another {name}")
+    assert table[["uuid", "change"]].to_numpy().tolist() == [
+        *(["a", "new"], ["b", "new"]),
+        *(["04-0", "not_seen"], ["04-1", "not_seen"], ["04-2", "not_seen"]),
+    ]
+    assert table["frame_hash"].tolist() == ["another 0.jpg", "another 1.jpg", *map(content, defects({}, {}, {}).frame)]
+
+
+def test_what_was_repaired_in_the_morning_and_is_back_in_the_afternoon_is_reopened(known):
+    edit(known, "UPDATE defects SET status = 'done' WHERE uuid = '04-1'")
+    again = defects({}, {}, {})
+    table = compare(again, read_previous(known), EVERYWHERE, SPRING, frame_hash=lambda name: f"another {name}")
+    assert row_of(table, "04-1")[["status", "change", "n_surveys"]].tolist() == ["reopened", "same", 2]
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_drive_over_midnight_is_one_survey(stated, tmp_path):
+    night = defects({}, {}, {})
+    night.loc[1:, ["first_seen", "last_seen"]] = pd.Timestamp(SPRING + dt.timedelta(days=1))
+    table = compare(night, None, EVERYWHERE, SPRING, frame_hash=content if stated else lambda _name: None)
+    path = published(tmp_path / "road.gpkg", table)
+    edit(path, "UPDATE defects SET status = 'done'")
+    table = compare(night, read_previous(path), EVERYWHERE, SPRING, frame_hash=content)
+    assert table[["status", "change", "n_seen", "n_surveys"]].to_numpy().tolist() == [["done", "", 4, 1]] * 3
+
+
+@pytest.mark.parametrize("here", ["", "content of 0.jpg"])
+def test_results_that_do_not_state_their_frames_lose_no_defect(first, here):
+    old = read_previous(first).drop(columns="frame_hash")
+    table = compare(defects({}), old, EVERYWHERE, SPRING, frame_hash=lambda _name: here)
+    assert table[["uuid", "change", "n_surveys"]].to_numpy().tolist() == [
+        *(["04-0", "", 1], ["04-1", "gone", 1], ["04-2", "gone", 1]),
+    ]
 
 
 def test_what_is_only_carried_over_has_no_footprint(first):

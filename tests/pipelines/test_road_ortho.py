@@ -18,13 +18,16 @@ from paving import GSD_M, exact, on_map, pave, scattered, write_pavement, write_
 from pyproj import CRS
 
 from geo.geopackage import read_layer
-from geo.network import read_roads
+from geo.network import Roads, read_roads
+from geo.network.links import to_links
 from pipelines.errors import OutputError
 from pipelines.params import RoadParams
 from pipelines.report.content import PhotoBox
 from pipelines.road.job import Job
 from pipelines.road.ortho.job import RoadOrtho, run_road_ortho
 from pipelines.road.ortho.observe import Streets
+from pipelines.road.ortho.squares import rate_squares
+from pipelines.road.sections import SectionParams, rate_sections
 
 EAST, NORTH = JAPAN_NORTH_WEST
 SIZE = (3600, 2400)
@@ -184,12 +187,34 @@ def test_squares_that_were_seen_are_rated(pavement, ortho, tmp_path):
     assert len(sections) == 6
     rated = sections[sections["coverage_pct"] >= 30]
     assert len(rated) >= 4
-    boxes = shapely.union_all(results.observations.geometry.to_numpy())
+    boxes = shapely.union_all(results.defects["footprint"].to_numpy(object))
     for row in rated.itertuples():
         square = shapely.Polygon(row.geometry).buffer(0.5, join_style="mitre")
         seen = square.intersection(shapely.box(EAST, NORTH - 7.2, EAST + 10.8, NORTH))
         assert row.crack_ratio_pct == pytest.approx(100 * boxes.intersection(seen).area / seen.area, abs=0.5)
     assert set(rated["diagnosis"]) <= {"I", "II", "III"}
+
+
+@pytest.mark.parametrize(
+    ("what", "ratio_pct"),
+    [
+        ({}, 25.0),
+        ({"status": "rejected"}, 0.0),
+        ({"status": "done"}, 0.0),
+        ({"change": "gone"}, 0.0),
+        ({"listed": False}, 0.0),
+        ({"footprint": None}, 0.0),
+    ],
+)
+def test_squares_and_sections_leave_out_the_same_cracks(what, ratio_pct):
+    crack = {"class": "crack", "status": "detected", "change": "", "listed": True, "link": "A", "chainage_m": 10.0}
+    row = crack | {"footprint": shapely.box(5, 0, 15, 10)} | what
+    defects = gpd.GeoDataFrame([row], geometry=[shapely.Point(10, 5)], crs=6677)
+    seen = gpd.GeoDataFrame({"heading_deg": [np.nan]}, geometry=[shapely.box(0, 0, 20, 20)], crs=6677)
+    lines = {"link": ["A"], "width_m": [20.0]}
+    roads = Roads(to_links(gpd.GeoDataFrame(lines, geometry=[shapely.LineString([(0, 10), (20, 10)])], crs=6677)))
+    for rated in (rate_squares(defects, seen, SectionParams()), rate_sections(roads, defects, seen)):
+        assert rated["crack_ratio_pct"].tolist() == pytest.approx([ratio_pct])
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:

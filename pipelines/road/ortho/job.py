@@ -25,7 +25,7 @@ from pipelines.frames import Picture
 from pipelines.journal import Journal, sole_writer
 from pipelines.orthophoto import Scan, Scanned, ortho_key, plan_scan, scan, scan_lines
 from pipelines.road.evidence import Watch
-from pipelines.road.job import Job, admitting, provenance_of, refuse_lost_work, refuse_mixing
+from pipelines.road.job import Job, admitting, frame_hash_of, provenance_of, refuse_lost_work, refuse_mixing
 from pipelines.road.judge import judge
 from pipelines.road.ortho.coverage import photographed
 from pipelines.road.ortho.cracks import cracks_of
@@ -67,8 +67,9 @@ class RoadOrtho:
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """Everything opened: the day, how the orthophoto is cut, where its boxes lie, and the last survey."""
+    """Everything opened: the file, the day, how it is cut, where its boxes lie, and the last survey."""
 
+    given: Path
     date: dt.date
     plan: Scan
     sheet: Sheet
@@ -110,7 +111,7 @@ def _opened(given: RoadOrtho, job: Job, work: Path) -> _Ready:
         job.tell(line)
     tiled = tiled_copy(ortho, work / "cache", job.tell)
     plan = plan_scan(tiled, card, knobs, None if streets is None else streets.corridor)
-    return _Ready(date, plan, Sheet(plan.grid, ortho.name, knobs.georeference_sd_m, streets), previous)
+    return _Ready(given.ortho, date, plan, Sheet(plan.grid, ortho.name, knobs.georeference_sd_m, streets), previous)
 
 
 def _streets(path: Path, grid: Grid, job: Job) -> Streets:
@@ -186,11 +187,14 @@ def _assessed(ready: _Ready, seen: Scanned, job: Job) -> Results:
     rule = JoinRule(knobs.touch_m, knobs.bridge_m)
     defects, observations["defect"] = cracks_of(observations, sheet, ready.date, rule, watch)
     roads = None if sheet.streets is None else sheet.streets.roads
-    compared = on_roads(compare(defects, ready.previous, ground, ready.date, params.previous), roads, params.previous)
+    compared = compare(
+        defects, ready.previous, ground, ready.date, params.previous, frame_hash_of({sheet.name: ready.given})
+    )
+    compared = on_roads(compared, roads, params.previous)
     observations["defect"] = called_now(observations["defect"], compared)
     judged = judge(compared, None if roads is None else roads.links, params.judge, above=True)
     if roads is None:
-        sections = rate_squares(observations, judged, ground, params.sections)
+        sections = rate_squares(judged, ground, params.sections)
     else:
         sections = rate_sections(roads, judged, ground, params.sections)
     footprints = {str(key): shape for key, shape in zip(judged["uuid"], judged["footprint"], strict=True) if shape}

@@ -9,7 +9,7 @@ import shapely
 from numpy.typing import NDArray
 
 from pipelines.road.classes import CRACKS, POTHOLE
-from pipelines.road.sections import SECTION_COLUMNS, SectionParams, clipped_unions, diagnosis, mci
+from pipelines.road.sections import SECTION_COLUMNS, SectionParams, clipped_unions, diagnosis, mci, there
 
 __all__ = ["rate_squares"]
 
@@ -18,16 +18,13 @@ _INSET_M: Final = 0.5
 _LEAST_M2: Final = 1.0
 
 
-def rate_squares(
-    observations: gpd.GeoDataFrame, defects: gpd.GeoDataFrame, seen: gpd.GeoDataFrame, params: SectionParams
-) -> gpd.GeoDataFrame:
+def rate_squares(defects: gpd.GeoDataFrame, seen: gpd.GeoDataFrame, params: SectionParams) -> gpd.GeoDataFrame:
     """The table `sections` for squares of the plane instead of pieces of road.
 
     All that was photographed counts as pavement: where it is none, crack ratios are too low.
 
     Args:
-        observations: table `observations`, footprints as geometry.
-        defects: judged; listed potholes are counted.
+        defects: judged, with `footprint`; those that are gone, closed or not listed do not count.
         seen: as from `coverage.photographed`.
         params: `length_m` is the squares' side.
 
@@ -42,8 +39,9 @@ def rate_squares(
     area = shapely.area(ground)
     share = 100 * area / params.length_m**2
     rated = share >= max(params.min_coverage_pct, 1e-9)
-    shown = observations[(observations["located"] & observations["class"].isin(CRACKS)).to_numpy(bool)]
-    cracked = shapely.area(_parts(ground, shown.geometry.to_numpy()))
+    defects = defects[there(defects)]
+    cracks = defects["footprint"][defects["class"].isin(CRACKS)].dropna().to_numpy(object)
+    cracked = shapely.area(_parts(ground, shapely.make_valid(cracks)))
     ratio = np.where(rated, np.minimum(100 * cracked / np.maximum(area, 1e-9), 100), np.nan)
     table = {
         "section": _names(squares),
@@ -84,7 +82,7 @@ def _parts(within: NDArray[np.object_], shapes: NDArray[np.object_]) -> NDArray[
 
 
 def _potholes(squares: NDArray[np.object_], defects: gpd.GeoDataFrame) -> NDArray[np.int64]:
-    holes = defects[(defects["listed"] & (defects["class"] == POTHOLE)).to_numpy(bool)]
+    holes = defects[(defects["class"] == POTHOLE).to_numpy(bool)]
     owner = shapely.STRtree(squares).query(holes.geometry.to_numpy(), predicate="intersects")
     # A hole on a border belongs to the first of its squares.
     first = np.unique(owner[0], return_index=True)[1]
