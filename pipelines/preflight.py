@@ -217,6 +217,8 @@ def _told(ready: Ready, why_not: Texts, counts: ReadCounts) -> list[str]:
         lines.append(assumed)
     if (n := counts.no_position + counts.unreadable) > 0:
         lines.append(f"{n} points of the track have no time or no place, or cannot be read, and are left out")
+    if counts.astray > 0:
+        lines.append(f"{counts.astray} positions in pictures are old ones of another place, and are left out")
     lines += ready.source.losses
     for why, where in _NOT_ON_TRACK.items():
         if n := int((why_not == why).sum()):

@@ -352,7 +352,24 @@ def test_a_picture_with_gps_time_needs_no_timezone(tmp_path: Path) -> None:
         photo(tmp_path / "a.jpg", taken="2026:04:21 10:12:05", gps=gps),
         photo(tmp_path / "b.jpg", gps=gps),
     ]
-    np.testing.assert_allclose(photo_times(paths, ZoneInfo("America/New_York")), [T0, T0 - 2])
+    np.testing.assert_allclose(photo_times(paths), [T0, T0 - 2])
+
+
+@pytest.mark.parametrize("timezone", [TOKYO, None])
+def test_an_old_fix_does_not_change_the_hour_of_a_picture(tmp_path: Path, timezone: ZoneInfo | None) -> None:
+    old, new = gps_tags(time=(1.0, 4.0, 5.0)), gps_tags(time=(1.0, 12.0, 6.0))
+    paths = [
+        photo(tmp_path / "a.jpg", taken="2026:04:21 10:12:05", gps=old),
+        photo(tmp_path / "b.jpg", taken="2026:04:21 10:12:06", gps=new),
+        photo(tmp_path / "c.jpg", taken="2026:04:21 10:12:07"),
+    ]
+    np.testing.assert_allclose(photo_times(paths, timezone), T0 + np.arange(3))
+
+
+@pytest.mark.parametrize("taken", ["2026:10:25 02:30:00", "2026:03:29 02:30:00"])
+def test_a_picture_of_the_hour_that_clocks_show_twice_or_never_has_no_time(tmp_path: Path, taken: str) -> None:
+    paths = [photo(tmp_path / "a.jpg", taken=taken), photo(tmp_path / "b.jpg", taken="2026:10:25 04:30:00")]
+    assert np.isfinite(photo_times(paths, ZoneInfo("Europe/Berlin"))).tolist() == [False, True]
 
 
 def test_photos_give_a_track_on_the_clock_of_their_own_times(tmp_path: Path) -> None:
@@ -403,6 +420,25 @@ def test_fixes_are_on_the_clock_of_the_pictures_where_that_is_not_the_satellites
     fixes = fixes_from_photos(paths)
     np.testing.assert_allclose(fixes.t_s, photo_times(paths)[::3])
     np.testing.assert_allclose(fixes.t_s, T0 + 0.4 + ahead_s + np.array([0, 3, 6]))
+
+
+def test_a_fix_left_over_from_before_the_drive_moves_no_other(tmp_path: Path) -> None:
+    paths = every_second(tmp_path, 9)
+    old = gps_tags(time=(1.0, 0.0, 25.0), lat=35.9)
+    photo(paths[0], taken="2026:04:21 10:12:05", photo_tags={37521: "400", 36881: "+09:00"}, gps=old)
+    fixes = fixes_from_photos(paths)
+    np.testing.assert_allclose(fixes.t_s, T0 + np.array([0, 3, 6]))
+    np.testing.assert_allclose(fixes.lat, [36, 36.0003, 36.0006])
+    assert fixes.counts.astray == 1
+
+
+def test_a_receiver_without_the_leap_seconds_moves_no_other_fix(tmp_path: Path) -> None:
+    paths = every_second(tmp_path, 9)
+    early = gps_tags(time=(1.0, 12.0, 8.0 + 3))
+    photo(paths[3], taken="2026:04:21 10:12:08", photo_tags={37521: "400", 36881: "+09:00"}, gps=early)
+    fixes = fixes_from_photos(paths)
+    np.testing.assert_allclose(fixes.t_s, T0 + np.array([0, 3, 3.4, 6]))
+    assert fixes.counts.astray == 0
 
 
 def test_photos_without_gps_or_time_say_what_is_missing(tmp_path: Path) -> None:
