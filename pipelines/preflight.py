@@ -34,7 +34,7 @@ from pipelines.errors import SurveyError
 from pipelines.files import as_text
 from pipelines.frames import FrameSource, open_frames, select_by_distance
 from pipelines.frames.videos import VIDEO_SUFFIXES
-from pipelines.overlap import REASONS, clock, require_times, unplaced
+from pipelines.overlap import REASONS, WEEKS_ROUND, clock, require_times, rolled_over, unplaced
 from pipelines.params import RoadParams
 from pipelines.road.observe import Scene
 from pipelines.survey import Survey
@@ -47,6 +47,7 @@ Array = NDArray[np.float64]
 Texts = NDArray[np.object_]
 REJECTED_COLUMNS = ["item", "reason", "detail", "lon", "lat"]
 _WORTH_TELLING_S = 0.25
+_WEEK_S = 7 * 86_400.0
 _NOT_ON_TRACK = {
     "no_time": "do not say when they were taken",
     "outside_track": "lie outside the track's time",
@@ -103,6 +104,8 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
     if not _videos(source):
         require_times(t_s, [frame.source for frame in source.frames], survey)
     fixes = _fixes(survey, source)
+    weeks = WEEKS_ROUND * rolled_over(fixes, t_s)
+    fixes = fixes.shifted(weeks * _WEEK_S)
     kept, dropped = clean(fixes, params.clean)
     crs = plane_crs(float(np.median(kept.lon)), float(np.median(kept.lat)))
     zone = zone_of(survey, crs)
@@ -129,6 +132,10 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
         zone=zone,
     )
     ready.lines.extend(_told(ready, why_not, fixes.counts))
+    if weeks:
+        ready.lines.append(
+            f"the track is dated {weeks} weeks before the frames: its receiver lost count of GPS weeks, which is mended"
+        )
     return ready
 
 
