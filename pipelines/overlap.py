@@ -8,15 +8,21 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.track import Trajectory, photo_times
+from geo.track import Fixes, Trajectory, photo_times
 from pipelines.errors import SurveyError
 from pipelines.survey import Survey
 
-__all__ = ["REASONS", "clock", "require_times", "unplaced"]
+__all__ = ["REASONS", "clock", "require_times", "rolled_over", "unplaced"]
 
 Array = NDArray[np.float64]
 Texts = NDArray[np.object_]
 _QUARTER_HOUR_S = 900.0
+_WIDEST_ZONE_S = 14 * 3600.0
+_DAY_S = 86_400.0
+_EXACT_S = 2.0
+"""At 10 m/s, half of this is 10 m: an offset that is known no better is for people to find."""
+WEEKS_ROUND = 1024
+"""GPS counts its weeks in ten bits: a receiver that does not know how often it came round dates them back by these."""
 
 _TABLES = {".csv", ".tsv", ".txt"}
 _GAP_REMEDY = (
@@ -63,7 +69,7 @@ def unplaced(t_s: Array, trajectory: Trajectory, survey: Survey, *, filmed: bool
         filmed: whether any of the frames are a video's.
 
     Raises:
-        SurveyError: not one of them has a place; the remedy is the offset that would mend it.
+        SurveyError: not one of them has a place; the remedy is what would mend it.
     """
     reason = np.full(len(t_s), "", object)
     reason[~trajectory.at(t_s).valid] = "track_gap"
@@ -75,7 +81,10 @@ def unplaced(t_s: Array, trajectory: Trajectory, survey: Survey, *, filmed: bool
         what = "the video does not say when it began"
         raise SurveyError(what, where=survey.where, remedy=_start_remedy(trajectory))
     if (reason == "track_gap").any():
-        what = "all frames were taken in gaps of the track, or before or after it"
+        what = (
+            "all frames were taken in gaps of the track, or where its receiver knows its place to no better than "
+            f"{trajectory.max_sd_m:g} m, or before or after it"
+        )
         raise SurveyError(what, where=survey.where, remedy=_GAP_REMEDY)
     first, last = float(np.nanmin(t_s)), float(np.nanmax(t_s))
     raise SurveyError(
@@ -84,6 +93,22 @@ def unplaced(t_s: Array, trajectory: Trajectory, survey: Survey, *, filmed: bool
         where=survey.where,
         remedy=_offset_remedy(first, last, trajectory, survey, filmed=filmed),
     )
+
+
+def rolled_over(fixes: Fixes, t_s: Array) -> int:
+    """How many times GPS's count of weeks came round, which the receiver missed: fixes are 1024 weeks early for each.
+
+    Args:
+        fixes: the track's.
+        t_s: float64 (n,), the frames' times on the track's clock, nan where not known.
+    """
+    known = t_s[np.isfinite(t_s)]
+    if not len(known) or not len(fixes):
+        return 0
+    round_s = WEEKS_ROUND * 7 * _DAY_S
+    apart_s = float(np.median(known) - np.median(fixes.t_s))
+    times = round(apart_s / round_s)
+    return times if times > 0 and abs(apart_s - times * round_s) < _DAY_S else 0
 
 
 def clock(t_s: float) -> str:
@@ -100,12 +125,17 @@ def _start_remedy(trajectory: Trajectory) -> str:
 
 
 def _offset_remedy(first: float, last: float, trajectory: Trajectory, survey: Survey, *, filmed: bool) -> str:
-    """The offset that lays the frames on the track: whole quarter hours (a time zone) where that is enough."""
-    apart = (trajectory.start_s + trajectory.end_s) / 2 - (first + last) / 2
-    slack = max(0.0, (trajectory.end_s - trajectory.start_s + last - first) / 2)
-    whole = round(apart / _QUARTER_HOUR_S) * _QUARTER_HOUR_S
-    if not whole or abs(apart - whole) >= slack or abs(whole) > 14 * 3600:
-        return f"State {_offset_option(survey.clock_offset_s + apart)} if both are of the same drive"
+    """The offset that lays the frames on the track: of a time zone where one alone is enough, else what it can be."""
+    least, most = sorted((trajectory.start_s - first, trajectory.end_s - last))
+    whole = _zone_apart(least, most, min(last - first, trajectory.end_s - trajectory.start_s))
+    least, most = least + survey.clock_offset_s, most + survey.clock_offset_s
+    if whole is None and most - least <= _EXACT_S:
+        return f"State {_offset_option((least + most) / 2)} if both are of the same drive"
+    if whole is None:
+        return (
+            f"If both are of the same drive, clock_offset_s in survey.yaml, or --clock-offset, is between {least:.0f} "
+            f"and {most:.0f}: find it at a landmark, as the track's time there less the frame's"
+        )
     offset = _offset_option(survey.clock_offset_s + whole)
     if survey.timezone and survey.track is not None and survey.track.suffix.lower() in _TABLES:
         return f"They fit when moved by {whole / 3600:+g} h: if the track's times are UTC, call their column time_utc"
@@ -115,6 +145,26 @@ def _offset_remedy(first: float, last: float, trajectory: Trajectory, survey: Su
         else f"the camera's time zone is probably missing (state timezone, or {offset})"
     )
     return f"They fit when moved by {whole / 3600:+g} h: {cause}"
+
+
+def _zone_apart(least: float, most: float, shorter: float) -> float | None:
+    """The one time zone's offset, s, that lays most of the frames on the track; None where none or several do.
+
+    Args:
+        least: the smallest offset, s, that lays all frames on the track, or all of the track on frames.
+        most: the largest.
+        shorter: how long the shorter of both is, s: by so much an offset may be beyond and some frames still fit.
+    """
+    offsets = np.arange(-_WIDEST_ZONE_S, _WIDEST_ZONE_S + 1, _QUARTER_HOUR_S)
+    offsets = offsets[offsets != 0]
+    beyond = np.maximum(0.0, np.maximum(least - offsets, offsets - most))
+    if beyond.min() > shorter:
+        return None
+    best = offsets[beyond == beyond.min()]
+    for step in (4, 2, 1):
+        if len(found := best[best % (step * _QUARTER_HOUR_S) == 0]):
+            return float(found[0]) if len(found) == 1 else None
+    return None
 
 
 def _offset_option(seconds: float) -> str:

@@ -34,7 +34,7 @@ from pipelines.errors import SurveyError
 from pipelines.files import as_text
 from pipelines.frames import FrameSource, open_frames, select_by_distance
 from pipelines.frames.videos import VIDEO_SUFFIXES
-from pipelines.overlap import REASONS, clock, require_times, unplaced
+from pipelines.overlap import REASONS, WEEKS_ROUND, clock, require_times, rolled_over, unplaced
 from pipelines.params import RoadParams
 from pipelines.road.observe import Scene
 from pipelines.survey import Survey
@@ -47,6 +47,7 @@ Array = NDArray[np.float64]
 Texts = NDArray[np.object_]
 REJECTED_COLUMNS = ["item", "reason", "detail", "lon", "lat"]
 _WORTH_TELLING_S = 0.25
+_WEEK_S = 7 * 86_400.0
 _NOT_ON_TRACK = {
     "no_time": "do not say when they were taken",
     "outside_track": "lie outside the track's time",
@@ -93,7 +94,7 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
         params: how tracks are cleaned and smoothed, cameras calibrated and roads matched.
 
     Raises:
-        SurveyError: no frames, no GPS, no times, or frames outside the track's time.
+        SurveyError: no frames, no GPS, no times, frames outside the track's time, or films of the same time.
         TrackError: a track that cannot be read.
         NetworkError: roads that cannot be read, or none near the track.
         CrsError: roads without a CRS.
@@ -103,6 +104,8 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
     if not _videos(source):
         require_times(t_s, [frame.source for frame in source.frames], survey)
     fixes = _fixes(survey, source)
+    weeks = WEEKS_ROUND * rolled_over(fixes, t_s)
+    fixes = fixes.shifted(weeks * _WEEK_S)
     kept, dropped = clean(fixes, params.clean)
     crs = plane_crs(float(np.median(kept.lon)), float(np.median(kept.lat)))
     zone = zone_of(survey, crs)
@@ -129,6 +132,10 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
         zone=zone,
     )
     ready.lines.extend(_told(ready, why_not, fixes.counts))
+    if weeks:
+        ready.lines.append(
+            f"the track is dated {weeks} weeks before the frames: its receiver lost count of GPS weeks, which is mended"
+        )
     return ready
 
 
@@ -137,6 +144,13 @@ def _opened(survey: Survey) -> FrameSource:
     source = open_frames(survey.frames, _picture_times(survey), start_s)
     if not source.frames:
         raise SurveyError("not one of the frames can be read", where=survey.where, remedy=str(source.refused[0]))
+    for first, second, both_s in source.overlaps():
+        names = " and ".join(as_text(path.name) for path in (first, second))
+        raise SurveyError(
+            f"{names} say that they were taken at the same time, for {both_s:.0f} s",
+            where=survey.where,
+            remedy="Name the films of one camera alone; where times are wrong, survey each with its clock_offset_s",
+        )
     return source
 
 
@@ -217,6 +231,8 @@ def _told(ready: Ready, why_not: Texts, counts: ReadCounts) -> list[str]:
         lines.append(assumed)
     if (n := counts.no_position + counts.unreadable) > 0:
         lines.append(f"{n} points of the track have no time or no place, or cannot be read, and are left out")
+    if counts.astray > 0:
+        lines.append(f"{counts.astray} positions in pictures are old ones of another place, and are left out")
     lines += ready.source.losses
     for why, where in _NOT_ON_TRACK.items():
         if n := int((why_not == why).sum()):

@@ -13,12 +13,16 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class ReadCounts:
-    """What a reader put right or left out, by number of records."""
+    """What a reader put right or left out, by number of records.
+
+    `astray` are fixes whose time strays from that of the others.
+    """
 
     out_of_order: int = 0
     duplicates: int = 0
     unreadable: int = 0
     no_position: int = 0
+    astray: int = 0
 
 
 @dataclass(frozen=True, slots=True)

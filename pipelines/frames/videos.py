@@ -16,7 +16,7 @@ from geo.track import VideoClock, video_clock
 from pipelines.files import as_text
 from pipelines.frames.types import BadFrame, Picture
 
-__all__ = ["HEADER_CLOCK_SD_S", "VIDEO_SUFFIXES", "VideoIndex", "VideoReader", "index_video"]
+__all__ = ["HEADER_CLOCK_SD_S", "VIDEO_SUFFIXES", "VideoIndex", "VideoReader", "index_video", "second_meant"]
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v")
 _FORMAT = "mp4"
@@ -33,6 +33,8 @@ HEADER_CLOCK_SD_S = 1 / math.sqrt(12)
 
 _ANDROID = "com.android.version"
 """Android's own writer states this, and as creation time the moment it finished the file, not began it."""
+
+_WIDEST_PIXEL = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,11 @@ class VideoIndex:
         """Seconds from the first frame to the end of the last, which stays as long as those before it on average."""
         return self.offset_s(len(self) - 1) * len(self) / max(len(self) - 1, 1)
 
+    @property
+    def taken_s(self) -> float:
+        """Seconds that it took to take it: in a time lapse more than it is long."""
+        return self.length_s * self.clock.rate
+
     def offset_s(self, number: int) -> float:
         """Seconds of video from the first frame to frame `number`."""
         return (self.pts[number] - self.pts[0]) * self.time_base_s
@@ -114,6 +121,11 @@ def index_video(path: Path) -> VideoIndex:
         return index if clock else index.beginning(_stated_s(container, stream, index.length_s))
 
 
+def second_meant(stated_s: float) -> float:
+    """The moment that people read off a display: its whole second counts as the middle of it, as a header's does."""
+    return stated_s + _HALF_SECOND_S if stated_s % 1.0 == 0.0 else stated_s
+
+
 class VideoReader:
     """Frames of one video by number. One thread at a time decodes; others wait."""
 
@@ -140,7 +152,10 @@ class VideoReader:
             self._container.close()
 
     def read(self, number: int) -> Picture:
-        """Frame `number`, uint8 (h, w, 3) RGB, turned upright as the container says.
+        """Frame `number`, uint8 (h, w, 3) RGB, turned upright as the container says, its pixels square.
+
+        A film of other pixels (1440×1080 px shown 16:9) is made wider or narrower; boxes and focal lengths are in px
+        of the picture so made.
 
         Raises:
             BadFrame: there is no such frame, or it cannot be decoded.
@@ -158,7 +173,7 @@ class VideoReader:
                 raise BadFrame("damaged", f"the frame cannot be decoded ({error})", where) from error
             if frame is None or frame.is_corrupt:
                 raise BadFrame("damaged", "the frame cannot be decoded", where)
-            return _upright(frame)
+            return _upright(frame, _pixel_shape(self._stream))
 
     def _decode(self, number: int) -> Any | None:
         """Decode from where we are, or from the key frame before, until frame `number`; None when it is skipped."""
@@ -201,8 +216,14 @@ def _video_stream(container: Any, path: Path) -> Any:
     return container.streams.video[0]
 
 
-def _upright(frame: Any) -> Picture:
-    rgb = frame.to_ndarray(format="rgb24")
+def _pixel_shape(stream: Any) -> float:
+    """How much wider than high the pixels of a film are; 1 where it states what no camera's are."""
+    ratio = float(stream.sample_aspect_ratio or 1)
+    return ratio if 1 / _WIDEST_PIXEL <= ratio <= _WIDEST_PIXEL else 1.0
+
+
+def _upright(frame: Any, pixel_shape: float) -> Picture:
+    rgb = frame.to_ndarray(format="rgb24", width=round(frame.width * pixel_shape))
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(rgb, turns))
 

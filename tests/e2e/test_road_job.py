@@ -162,7 +162,7 @@ def ruin_all_frames(folder: Path) -> None:
     [
         (empty_frames, "no frames here"),
         (drop_the_track, "no GPS: no track is given and the frames carry no positions"),
-        (shift_a_day, "State clock_offset_s: "),
+        (shift_a_day, "find it at a landmark"),
         (forget_the_timezone, "moved by -9 h"),
         (forget_the_height, "the camera's height is missing"),
         (roads_without_crs, "coordinate reference system"),

@@ -220,6 +220,11 @@ def test_csv_speed_of_no_stated_unit_is_taken_in_the_unit_that_fits_the_distance
         ("time", "2026-04-21T01:12:05Z", TOKYO),
         ("time", "2026-04-21 03:12:05.0+02:00", TOKYO),
         ("time", "2026-04-21T031205+02", TOKYO),
+        ("time", "2026-04-21 10:12:05 UTC+9", None),
+        ("time", "2026/04/21 10:12:05 GMT+09:00", TOKYO),
+        ("time", "2026-04-20T20:12:05 utc-5", TOKYO),
+        ("time", "2026-04-21 06:42:05UTC+0530", None),
+        ("time", "2026-04-21 01:12:05 UTC", TOKYO),
         ("time_utc", "2026-04-21 01:12:05", TOKYO),
         ("gps_time", "2026-04-21 01:12:05", TOKYO),
         ("time", f"{T0:.0f}", TOKYO),
@@ -278,6 +283,39 @@ def test_a_receiver_that_freezes_where_the_vehicle_has_stopped_stays_until_its_e
     rows = [f"{T0 + k},{36 + min(k, 30) * 10 / 111_195:.7f},140" for k in range(36)]
     fixes = read_fixes(written(tmp_path / "log.csv", "\n".join(["time,lat,lon", *rows])))
     assert fixes.t_s[-1] == T0 + 35
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("time,lat,lat_ref,lon,lon_ref", "22.9,S,43.1,W"),
+        ("time,LATITUDE,N/S,LONGITUDE,E/W", "22.9,S,43.1,W"),
+        ("time,lat,NS,lon,EW", "-22.9,s,-43.1,w"),
+        ("time,LATITUDE N/S,LONGITUDE E/W", "22.9S,43.1W"),
+        ("time;lat;lon", "22,9° S;W 43,1"),
+        ("time,緯度,経度", "南緯22.9度,西経43.1度"),
+        ("time,lat,lon,ns", "-22.9,-43.1,500"),
+        ("time,lat,lon", "-2.29e+01,-.431E2"),
+    ],
+)
+def test_csv_hemispheres_are_read_wherever_they_stand(tmp_path: Path, head: str, row: str) -> None:
+    sep = ";" if ";" in head else ","
+    fixes = read_fixes(written(tmp_path / "log.csv", f"{head}\n{T0}{sep}{row}\n"))
+    np.testing.assert_allclose([fixes.lat[0], fixes.lon[0]], [-22.9, -43.1])
+
+
+def test_csv_rows_of_no_known_hemisphere_have_no_position(tmp_path: Path) -> None:
+    rows = [f"{T0},36,N,140,E", f"{T0 + 1},36,,140,E", f"{T0 + 2},36,E,140,N", f"{T0 + 3},36,N,140E,E"]
+    fixes = read_fixes(written(tmp_path / "log.csv", "\n".join(["time,lat,N/S,lon,E/W", *rows])))
+    assert (fixes.t_s - T0).tolist() == [0.0, 3.0]
+    assert fixes.counts.no_position == 2
+
+
+@pytest.mark.parametrize("head", ["course,heading", "heading,course", "方位,進行方向", "azimuth,cog"])
+def test_csv_course_goes_before_what_may_be_a_compass(tmp_path: Path, head: str) -> None:
+    values = ("90", "275") if head.startswith("course") else ("275", "90")
+    fixes = read_fixes(written(tmp_path / "log.csv", f"time,lat,lon,{head}\n{T0},36,140,{values[0]},{values[1]}\n"))
+    assert fixes.bearing_deg.tolist() == [90.0]
 
 
 def test_csv_counts_rows_that_are_broken_and_reads_the_others(tmp_path: Path) -> None:
@@ -352,7 +390,24 @@ def test_a_picture_with_gps_time_needs_no_timezone(tmp_path: Path) -> None:
         photo(tmp_path / "a.jpg", taken="2026:04:21 10:12:05", gps=gps),
         photo(tmp_path / "b.jpg", gps=gps),
     ]
-    np.testing.assert_allclose(photo_times(paths, ZoneInfo("America/New_York")), [T0, T0 - 2])
+    np.testing.assert_allclose(photo_times(paths), [T0, T0 - 2])
+
+
+@pytest.mark.parametrize("timezone", [TOKYO, None])
+def test_an_old_fix_does_not_change_the_hour_of_a_picture(tmp_path: Path, timezone: ZoneInfo | None) -> None:
+    old, new = gps_tags(time=(1.0, 4.0, 5.0)), gps_tags(time=(1.0, 12.0, 6.0))
+    paths = [
+        photo(tmp_path / "a.jpg", taken="2026:04:21 10:12:05", gps=old),
+        photo(tmp_path / "b.jpg", taken="2026:04:21 10:12:06", gps=new),
+        photo(tmp_path / "c.jpg", taken="2026:04:21 10:12:07"),
+    ]
+    np.testing.assert_allclose(photo_times(paths, timezone), T0 + np.arange(3))
+
+
+@pytest.mark.parametrize("taken", ["2026:10:25 02:30:00", "2026:03:29 02:30:00"])
+def test_a_picture_of_the_hour_that_clocks_show_twice_or_never_has_no_time(tmp_path: Path, taken: str) -> None:
+    paths = [photo(tmp_path / "a.jpg", taken=taken), photo(tmp_path / "b.jpg", taken="2026:10:25 04:30:00")]
+    assert np.isfinite(photo_times(paths, ZoneInfo("Europe/Berlin"))).tolist() == [False, True]
 
 
 def test_photos_give_a_track_on_the_clock_of_their_own_times(tmp_path: Path) -> None:
@@ -370,6 +425,16 @@ def test_photos_give_a_track_on_the_clock_of_their_own_times(tmp_path: Path) -> 
     np.testing.assert_allclose(fixes.bearing_deg, 271.5)
     np.testing.assert_allclose(fixes.sd_m, 3.0 / 1.5096, rtol=1e-3)
     assert fixes.counts.no_position == 1
+
+
+def test_a_picture_that_states_no_hemisphere_has_no_position(tmp_path: Path) -> None:
+    paths = [photo(tmp_path / "0.jpg", taken="2026:04:21 10:12:05", gps=gps_tags())]
+    for tag in (1, 3):
+        tags = {key: value for key, value in gps_tags().items() if key != tag}
+        paths.append(photo(tmp_path / f"{tag}.jpg", taken=f"2026:04:21 10:12:0{5 + tag}", gps=tags))
+    fixes = fixes_from_photos(paths, TOKYO)
+    assert len(fixes) == 1
+    assert fixes.counts.no_position == 2
 
 
 def every_second(folder: Path, n: int, *, ahead_s: int = 0, stamped: bool = True) -> list[Path]:
@@ -403,6 +468,25 @@ def test_fixes_are_on_the_clock_of_the_pictures_where_that_is_not_the_satellites
     fixes = fixes_from_photos(paths)
     np.testing.assert_allclose(fixes.t_s, photo_times(paths)[::3])
     np.testing.assert_allclose(fixes.t_s, T0 + 0.4 + ahead_s + np.array([0, 3, 6]))
+
+
+def test_a_fix_left_over_from_before_the_drive_moves_no_other(tmp_path: Path) -> None:
+    paths = every_second(tmp_path, 9)
+    old = gps_tags(time=(1.0, 0.0, 25.0), lat=35.9)
+    photo(paths[0], taken="2026:04:21 10:12:05", photo_tags={37521: "400", 36881: "+09:00"}, gps=old)
+    fixes = fixes_from_photos(paths)
+    np.testing.assert_allclose(fixes.t_s, T0 + np.array([0, 3, 6]))
+    np.testing.assert_allclose(fixes.lat, [36, 36.0003, 36.0006])
+    assert fixes.counts.astray == 1
+
+
+def test_a_receiver_without_the_leap_seconds_moves_no_other_fix(tmp_path: Path) -> None:
+    paths = every_second(tmp_path, 9)
+    early = gps_tags(time=(1.0, 12.0, 8.0 + 3))
+    photo(paths[3], taken="2026:04:21 10:12:08", photo_tags={37521: "400", 36881: "+09:00"}, gps=early)
+    fixes = fixes_from_photos(paths)
+    np.testing.assert_allclose(fixes.t_s, T0 + np.array([0, 3, 3.4, 6]))
+    assert fixes.counts.astray == 0
 
 
 def test_photos_without_gps_or_time_say_what_is_missing(tmp_path: Path) -> None:

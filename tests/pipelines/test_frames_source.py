@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -143,8 +144,24 @@ def test_videos_that_state_no_time_begin_when_told_and_follow_one_another(tmp_pa
     for name in ("1.mp4", "2.mp4"):
         write_film(tmp_path / name, grey(11), (np.arange(11) / 10).tolist())
     assert np.isnan([frame.t_s for frame in open_frames(tmp_path).frames]).all()
-    times = [frame.t_s for frame in open_frames(tmp_path, video_start_s=1000.0).frames]
-    assert times == pytest.approx([1000 + k / 10 for k in range(22)], abs=1e-3)
+    times = [frame.t_s for frame in open_frames(tmp_path, video_start_s=1000.25).frames]
+    assert times == pytest.approx([1000.25 + k / 10 for k in range(22)], abs=1e-3)
+
+
+def test_a_whole_second_means_its_middle_whoever_states_it(tmp_path):
+    write_video(tmp_path / "told.mp4", n=3)
+    write_video(tmp_path / "states.mp4", n=3, creation_time="2024-05-01T01:02:03Z")
+    told = open_frames(tmp_path / "told.mp4", video_start_s=1714525323.0)
+    assert told.frames[0].t_s == open_frames(tmp_path / "states.mp4").frames[0].t_s == 1714525323.5
+
+
+def test_films_of_the_same_time_are_found_and_chapters_are_none(tmp_path):
+    for name, second in (("a.mp4", 3), ("b.mp4", 3), ("c.mp4", 33)):
+        stated = {"creation_time": f"2024-05-01T01:02:{second:02}Z"}
+        write_film(tmp_path / name, grey(31), np.arange(31).tolist(), Film(metadata=stated))
+    [(first, second, both_s)] = open_frames(tmp_path).overlaps()
+    assert (first.name, second.name) == ("a.mp4", "b.mp4")
+    assert both_s == pytest.approx(31.0)
 
 
 def test_a_clock_that_was_never_set_is_no_time(tmp_path):
@@ -159,6 +176,14 @@ def test_a_turned_video_is_read_upright(tmp_path, turn_deg, corner):
     assert picture.shape[:2] == ((96, 64) if turn_deg in {90, -90} else (64, 96))
     assert picture[corner][0] > 200
     assert picture[corner][1] < 60
+
+
+@pytest.mark.parametrize(("turn_deg", "size"), [(0, (128, 72)), (90, (72, 128))])
+def test_a_video_of_pixels_that_are_not_square_is_read_as_it_is_shown(tmp_path, turn_deg, size):
+    film = Film(turn_deg=turn_deg, pixel_shape=Fraction(4, 3))
+    with open_frames(write_film(tmp_path / "film.mp4", grey(2, 96, 72), [0.0, 0.1], film)) as source:
+        assert source.size(0) == size
+        assert source.read(1).shape == (size[1], size[0], 3)
 
 
 def test_a_video_whose_end_is_missing_says_how_many_frames_it_should_have(tmp_path):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from driven import BEGUN, north, picture, ready, survey_of, track
+from filming import Film, grey, write_film
 from PIL import Image
 
 from pipelines.errors import OutputError, SurveyError
@@ -114,6 +115,54 @@ def test_pictures_without_any_time_ask_for_the_original_files(tmp_path):
     with pytest.raises(SurveyError, match="no frame says when it was taken") as caught:
         ready(survey_of(tmp_path))
     assert "original files" in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("late_s", "seconds", "remedy"),
+    [
+        (3456037, range(100, 130, 2), "is between 3455937 and 3456509: find it at a landmark"),
+        (3456037, range(0, 601, 2), "State clock_offset_s: 3456037 in survey.yaml"),
+        (-9 * 3600, range(100, 130, 2), "moved by -9 h: the camera's time zone is probably missing"),
+        (-5.75 * 3600, range(100, 130, 2), "moved by -5.75 h"),
+        (-9 * 3600 - 8, range(-120, 300, 10), "moved by -9 h"),
+    ],
+)
+def test_frames_beside_the_track_are_told_an_offset_only_as_far_as_it_is_known(tmp_path, late_s, seconds, remedy):
+    track(tmp_path / "track.gpx", range(0, 601, 2))
+    for second in seconds:
+        picture(tmp_path / "frames" / f"{second + 1000}.jpg", second - late_s)
+    with pytest.raises(SurveyError, match="outside the track's time") as caught:
+        ready(survey_of(tmp_path))
+    assert remedy in str(caught.value.remedy)
+
+
+def test_of_several_hours_that_fit_none_is_advised(tmp_path):
+    track(tmp_path / "track.gpx", range(0, 4 * 3600, 10))
+    picture(tmp_path / "frames" / "1.jpg", 9 * 3600)
+    with pytest.raises(SurveyError) as caught:
+        ready(survey_of(tmp_path))
+    assert "is between -32400 and -18010" in str(caught.value.remedy)
+
+
+def test_a_track_of_a_receiver_that_lost_count_of_gps_weeks_is_moved_to_the_frames(tmp_path):
+    weeks_ago = -1024 * 7 * 86_400
+    track(tmp_path / "track.gpx", range(weeks_ago, weeks_ago + 61, 2), lambda second: north(second - weeks_ago))
+    picture(tmp_path / "frames" / "1.jpg", 10)
+    found = ready(survey_of(tmp_path))
+    assert found.date.isoformat() == "2026-04-21"
+    assert found.scene.trajectory.distance_m(found.t_s) == pytest.approx(100.0, abs=1.0)
+    assert any(line.startswith("the track is dated 1024 weeks before the frames") for line in found.lines)
+
+
+def test_films_of_the_same_time_are_refused(tmp_path):
+    track(tmp_path / "track.gpx", range(0, 61, 2))
+    (tmp_path / "frames").mkdir()
+    for side in ("front", "rear"):
+        film = Film(metadata={"creation_time": f"{BEGUN:%Y-%m-%dT%H:%M:%SZ}"})
+        write_film(tmp_path / "frames" / f"{side}.mp4", grey(5), np.arange(5).tolist(), film)
+    with pytest.raises(SurveyError, match=r"front.mp4 and rear.mp4 say .* same time, for 5 s") as caught:
+        ready(survey_of(tmp_path))
+    assert "one camera" in str(caught.value.remedy)
 
 
 @pytest.mark.parametrize("kind", ["csv", "pictures"])
