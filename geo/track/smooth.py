@@ -86,4 +86,4 @@ def _shared_sd_m(fixes: Fixes, plane: PlaneFixes, noise: Noise, least_m: float) 
     hidden = fixes.sd_m**2 - (noise.white_m * plane.spread) ** 2 - noise.wander_m**2
     series = pd.Series(hidden, index=pd.to_timedelta(fixes.t_s - fixes.t_s[0], unit="s"))
     lasting = series.rolling(pd.Timedelta(seconds=_LASTING_S), center=True, min_periods=1).median()
-    return np.sqrt(np.maximum(least_m**2, lasting.fillna(0.0).to_numpy(np.float64)))
+    return np.asarray(np.sqrt(np.maximum(least_m**2, lasting.fillna(0.0).to_numpy(np.float64))), np.float64)
