@@ -152,7 +152,7 @@ def scan_lines(plan: Scan) -> Iterator[str]:
     """What to tell people of a plan: how much work, and what another sampling distance than the model's costs."""
     grid = plan.grid
     ratio = grid.ortho.gsd_m / grid.gsd_m
-    share = f"{100 * _repeated(plan):.0f} % looked at twice"
+    share = f"{_times_looked_at(plan):.2f} times the picture's pixels are looked at"
     if plan.n_left_out:
         share = f"{plan.n_left_out:,} others left out"
     yield f"{len(plan.tiles):,} tiles at {100 * grid.gsd_m:g} cm/px, {share}"
@@ -169,10 +169,10 @@ def scan_lines(plan: Scan) -> Iterator[str]:
         )
 
 
-def _repeated(plan: Scan) -> float:
+def _times_looked_at(plan: Scan) -> float:
     width, height = plan.grid.size_px
     looked_at = np.prod(plan.tiles[:, 2:] - plan.tiles[:, :2], axis=1).sum()
-    return float(looked_at / (width * height) - 1)
+    return float(looked_at / (width * height))
 
 
 def ortho_key(given: Path, plan: Scan, detector: Detector) -> str:

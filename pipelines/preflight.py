@@ -132,6 +132,9 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
         zone=zone,
     )
     ready.lines.extend(_told(ready, why_not, fixes.counts))
+    taken = day_of(float(ready.t_s[0]), zone)
+    if abs(ready.date - taken) > dt.timedelta(days=1):
+        ready.lines.append(f"date: the survey is stated to be of {ready.date}, its frames were taken on {taken}")
     if weeks:
         ready.lines.append(
             f"the track is dated {weeks} weeks before the frames: its receiver lost count of GPS weeks, which is mended"

@@ -21,7 +21,7 @@ from pipelines.params import RoadParams
 from pipelines.road.job import Job, run_road
 from pipelines.road.ortho.job import RoadOrtho, run_road_ortho
 from pipelines.road.ortho.observe import BESIDE
-from pipelines.road.publish import Published, Results
+from pipelines.road.publish import Published, Results, changes_said, n_doubtful
 from pipelines.survey import MANIFEST, FrameClock, Survey, load_survey, survey_from_parts
 
 __all__ = ["road"]
@@ -219,13 +219,16 @@ def _survey(survey_dir: Path | None, parts: _Parts) -> Survey:
 
 
 def _summarise(results: Results, published: Published, looked: str) -> None:
-    listed = results.defects["listed"].to_numpy(bool)
+    listed = results.defects["listed"].astype(bool)
     judged = Counter(results.defects["judgement"][listed])
+    doubtful = n_doubtful(results.defects, listed)
     left_out = ", ".join(f"{reason} {n}" for reason, n in results.rejected_by_reason.items()) or "nothing"
     say(
         f"{looked}, {listed.sum()} defects listed: {judged['repair']} need repair, {judged['damage']} damaged; "
-        f"{(~listed).sum()} more without a rank; left out: {left_out}"
+        f"{doubtful} to look at again, {(~listed).sum() - doubtful} closed or gone; left out: {left_out}"
     )
+    if said := changes_said(results, "en"):
+        say(f"since the previous survey: {said}")
     click.echo(f"list        {published.page}")
     click.echo(f"workbook    {published.sheet}")
     for language, path in published.documents.items():

@@ -126,6 +126,7 @@ class Summary:
         rejected: frames or fixes left out by reason code.
         area_m2: ground looked at from above; None for a drive.
         place_sd_m: standard deviation per axis that was assumed for an orthophoto's place.
+        changes: defects by what became of them since the previous survey (code); {} without one.
     """
 
     frames: int
@@ -133,6 +134,7 @@ class Summary:
     rejected: Mapping[str, int] = field(default_factory=dict)
     area_m2: float | None = None
     place_sd_m: float = 0.0
+    changes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def from_above(self) -> bool:

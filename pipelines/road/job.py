@@ -52,6 +52,7 @@ __all__ = [
     "refuse_lost_work",
     "refuse_mixing",
     "run_road",
+    "tell_same",
 ]
 
 Progress = Callable[[int, int], None]
@@ -109,9 +110,18 @@ def run_road(survey: Survey, job: Job) -> tuple[Results, Published]:
                 job.tell(line)
             previous = open_previous(survey.previous, ready.date)
             results = assess(ready, _look(ready, job, work), job, previous)
+            tell_same(results, previous, job)
             refuse_lost_work(survey.previous, job.out_dir, work)  # hours may have gone by
             published = publish(results, job.out_dir, job.writing, admitting(work))
     return results, published
+
+
+def tell_same(results: Results, previous: gpd.GeoDataFrame | None, job: Job) -> None:
+    """Say why nothing is compared where earlier results were given, and are those of these very pictures."""
+    if previous is not None and len(results.defects) and not results.changes:
+        job.tell(
+            "the previous results are of these very pictures: what people set in them is kept, nothing is compared"
+        )
 
 
 def _look(ready: Ready, job: Job, work: Path) -> Looked:

@@ -8,6 +8,7 @@ survey.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ _DERIVED = {
     *("reasons_ja", "reasons_en", "change", "growth_m", "n_surveys", "status", "note", "found_as", "section", "fid"),
     "beside_road",
 }
+_NAMES_A_FILE = re.compile(r"\w[\w.-]{0,63}", re.ASCII)
+"""What an id may be: the photo of a defect is called by it."""
 _MADE_HERE = frozenset({"class_found", "class_written", "status_written", "geometry"})
 # Size is uncertain by this share of itself where a table does not say.
 _SIZE_SHARE = 0.25
@@ -276,11 +279,16 @@ def _refuse_newer(previous: gpd.GeoDataFrame, date: dt.date, where: Path | None 
 
 
 def _with_uuids(table: gpd.GeoDataFrame) -> list[str]:
-    """The stated uuids; from the place where there is none, and for copies (QGIS copies a feature with its uuid)."""
+    """The stated uuids, one made of those that could not name a photo's file; from the place where there is none.
+
+    Copies get one from their place, too: QGIS copies a feature with its uuid.
+    """
     found: list[str] = []
     known: set[str] = set()
     for said, shape in zip(table["uuid"], table.geometry, strict=True):
         name = "" if _absent(said) else str(said).strip()
+        if name and not _NAMES_A_FILE.fullmatch(name):
+            name = str(uuid.uuid5(NAMESPACE, name))
         if not name or name in known:
             name = str(uuid.uuid5(NAMESPACE, f"{name}|{shape.x:.2f},{shape.y:.2f}|{len(found)}"))
         found.append(name)

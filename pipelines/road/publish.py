@@ -24,7 +24,7 @@ from pipelines.errors import OutputError
 from pipelines.journal import flush_folder
 from pipelines.report.content import PhotoBox, PhotoSource, Progress, ReportContent
 from pipelines.report.photo import PHOTOS, photo_path
-from pipelines.report.words import JUDGEMENTS, LANGUAGES, REASONS, name, say, variant
+from pipelines.report.words import CHANGES, JUDGEMENTS, LANGUAGES, REASONS, name, say, variant
 from pipelines.report.write import PAGE_NAME, SHEET_NAME, document_name, map_name, write_report
 from pipelines.road import layers as looks
 from pipelines.road.coverage import coverage_layer
@@ -39,7 +39,9 @@ __all__ = [
     "SUMMARY_NAME",
     "Published",
     "Results",
+    "changes_said",
     "layers",
+    "n_doubtful",
     "publish",
     "summary_text",
 ]
@@ -176,12 +178,22 @@ def publish(results: Results, out_dir: Path, progress: Progress | None = None, a
     )
 
 
+def n_doubtful(defects: gpd.GeoDataFrame, listed: pd.Series[bool]) -> int:
+    """How many are open, still there, and believed too little to be listed: to be looked at again."""
+    return int((~listed & ~defects["status"].isin(CLOSED) & (defects["change"] != "gone")).sum())
+
+
+def changes_said(results: Results, lang: str) -> str:
+    """How many defects are new, worse, gone …, in words; "" without a previous survey."""
+    return ", ".join(f"{name(CHANGES, code, lang)} {n}" for code, n in results.changes.items())
+
+
 def summary_text(results: Results) -> str:
     """What was found, and where it lies, a block a language."""
     defects = results.defects
-    unlisted = ~defects["listed"].astype(bool) if "listed" in defects.columns else pd.Series(False, defects.index)
-    judged = Counter(defects.loc[~unlisted, "judgement"].astype(str))
-    doubtful = int((unlisted & ~defects["status"].isin(CLOSED) & (defects["change"] != "gone")).sum())
+    listed = defects["listed"].astype(bool) if "listed" in defects.columns else pd.Series(True, defects.index)
+    judged = Counter(defects.loc[listed, "judgement"].astype(str))
+    doubtful = n_doubtful(defects, listed)
     above = results.summary.from_above
     blocks = []
     for lang in results.languages:
@@ -194,6 +206,7 @@ def summary_text(results: Results) -> str:
             (say(variant("km", above=above), lang), results.summary.extent if above else f"{results.km:.2f} km"),
             *((name(JUDGEMENTS, code, lang), str(judged.get(code, 0))) for code in JUDGEMENTS),
             (say("look_again", lang), str(doubtful)),
+            *([(say("change", lang), said)] if (said := changes_said(results, lang)) else []),
             (say(variant("rejected_count", above=above), lang), ", ".join(rejected) or "0"),
         ]
         heading = f"{results.survey} · {results.date.isoformat()}"

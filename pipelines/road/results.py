@@ -14,6 +14,7 @@ from shapely.geometry import LineString, MultiLineString
 
 from geo.camera.pinhole import Camera
 from pipelines.report.content import BlurRoadUsers, Overhead, PhotoBox, Picture, Provenance, ReportParams, Summary
+from pipelines.report.words import CHANGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,15 @@ class Results:
     @property
     def summary(self) -> Summary:
         """The survey in numbers."""
-        return Summary(len(self.frames), self.km, self.rejected_by_reason, self.area_m2, self.place_sd_m)
+        return Summary(
+            len(self.frames), self.km, self.rejected_by_reason, self.area_m2, self.place_sd_m, changes=self.changes
+        )
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """How many defects are new, the same, worse, gone or not passed since the previous survey; {} without one."""
+        counts = Counter(self.defects["change"].fillna("").astype(str))
+        return {code: counts[code] for code in CHANGES if any(counts[other] for other in CHANGES)}
 
     @property
     def rejected_by_reason(self) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import sqlite3
+import uuid
 from pathlib import Path
 from typing import cast
 
@@ -440,6 +441,14 @@ def test_a_survey_compared_with_itself_keeps_every_uuid_once(first):
     assert compare(here, read_previous(first), EVERYWHERE, SPRING)["uuid"].tolist() == here["uuid"].tolist()
     moved = compare(defects({"x": 200.0}), read_previous(first), EVERYWHERE, SPRING)
     assert moved["uuid"].is_unique
+
+
+@pytest.mark.parametrize("name", ["../../outside", "2025/014", "a b", ".hidden", "x" * 65, "前の番号"])
+def test_an_id_that_names_no_file_becomes_one_that_does_and_stays_the_same(first, name):
+    edit(first, f"UPDATE defects SET uuid = '{name}' WHERE uuid = '04-1'")
+    made = [read_previous(first)["uuid"].tolist() for _ in range(2)]
+    assert made[0] == made[1] and name not in made[0]
+    assert uuid.UUID(made[0][1]).version == 5 and made[0][::2] == ["04-0", "04-2"]
 
 
 def test_a_survey_newer_than_this_one_is_refused(first):

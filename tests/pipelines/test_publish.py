@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import sqlite3
 from dataclasses import replace
 
@@ -264,6 +265,16 @@ def test_the_summary_says_what_lies_where_and_what_was_found(results):
     for part in ("road.gpkg", "repair_list.html", "map_ja.png", "map_en.png", "31", "0.12 km", "repair needed: 2"):
         assert part in text
     assert "truncated picture 1" in text
+
+
+def test_the_summary_and_the_page_count_what_changed(light, tmp_path):
+    n = len(light.defects)
+    assert light.changes == {} and "Since last survey" not in summary_text(light)
+    compared = replace(light, defects=light.defects.assign(change=["worse", *["new"] * (n - 1)]))
+    assert compared.changes == {"new": n - 1, "same": 0, "worse": 1, "gone": 0, "not_seen": 0}
+    assert f"Since last survey: new {n - 1}, unchanged 0, worse 1, gone (passed, not seen) 0" in summary_text(compared)
+    page = publish(compared, tmp_path).page.read_text(encoding="utf-8")
+    assert re.search(r"worse</span> <b>1</b>.*not passed this time</span> <b>0</b></p>", page)
 
 
 def test_progress_ends_at_its_end(light, tmp_path):

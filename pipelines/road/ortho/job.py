@@ -25,7 +25,7 @@ from pipelines.frames import Picture
 from pipelines.journal import Journal, sole_writer
 from pipelines.orthophoto import Scan, Scanned, ortho_key, plan_scan, scan, scan_lines
 from pipelines.road.evidence import Watch
-from pipelines.road.job import Job, admitting, frame_hash_of, provenance_of, refuse_lost_work, refuse_mixing
+from pipelines.road.job import Job, admitting, frame_hash_of, provenance_of, refuse_lost_work, refuse_mixing, tell_same
 from pipelines.road.judge import judge
 from pipelines.road.ortho.coverage import photographed
 from pipelines.road.ortho.cracks import cracks_of
@@ -92,6 +92,7 @@ def run_road_ortho(given: RoadOrtho, job: Job) -> tuple[Results, Published]:
         journal = Journal(work / "tiles", ortho_key(given.ortho, ready.plan, job.detector))
         seen = scan(ready.plan, job.detector, journal, workers=job.workers, progress=job.looking)
         results = _assessed(ready, seen, job)
+        tell_same(results, ready.previous, job)
         refuse_lost_work(given.previous, job.out_dir, work)  # hours may have gone by
         published = publish(results, job.out_dir, job.writing, admitting(work))
     return results, published
