@@ -8,7 +8,7 @@ import geopandas as gpd
 import numpy as np
 import pyproj
 from numpy.typing import ArrayLike, NDArray
-from shapely import LineString
+from shapely import LineString, MultiLineString
 
 from geo.errors import NetworkError
 from geo.network import chainage as linear
@@ -26,8 +26,8 @@ class HasLine(Protocol):
     def crs(self) -> pyproj.CRS:
         """The metric plane CRS."""
 
-    def line(self) -> LineString:
-        """The driven line in `crs`."""
+    def line(self) -> LineString | MultiLineString:
+        """The driven line in `crs`, in parts where the way between is not known."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class Roads:
     def from_track(cls, trajectory: HasLine, sd_m: float = 0.0) -> "Roads":
         """Links along the drive itself, `track-1`, `track-2` …, in the order driven, chainage in the direction driven.
 
-        There is one link unless the drive comes back over its own ground and then leaves it for new ground.
+        There is one link unless the drive comes back over its own ground and then leaves it for new ground, or its way
+        is not known in between.
 
         Args:
             trajectory: the drive.

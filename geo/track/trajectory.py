@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pyproj import CRS
-from shapely import LineString
+from shapely import LineString, MultiLineString
 
 from geo.errors import TrackError
 from geo.track.path import PathStates
@@ -36,7 +36,8 @@ class States(Protocol):
 class _Travel:
     """The track finely sampled in time: position (n, 2), heading held while standing, travelled distance.
 
-    Where nobody knows the way there are no samples, so that it is the chord of the gap.
+    Where nobody knows the way there are no samples, and the distance grows by the chord of the gap; `piece` counts from
+    0 and steps over each.
     """
 
     t_s: Array
@@ -44,6 +45,7 @@ class _Travel:
     heading_deg: Array
     heading_sd_deg: Array
     distance_m: Array
+    piece: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +140,19 @@ class Trajectory:
         times = np.interp(asked, self.travel.distance_m[first], self.travel.t_s[first])
         return np.where((asked >= 0) & (asked <= self.length_m), times, np.nan)
 
-    def line(self) -> LineString:
-        """The travelled line, float64 x, y in `crs`, straight across gaps too long to know the way.
+    def line(self) -> LineString | MultiLineString:
+        """The travelled line, float64 x, y in `crs`; of several parts where there are gaps too long to know the way.
 
         Raises:
-            TrackError: the vehicle never moved.
+            TrackError: the vehicle never moved where the way is known.
         """
-        moved = np.diff(self.travel.distance_m, prepend=-1.0) > 0
-        if moved.sum() < 2:
+        travel = self.travel
+        moved = (np.diff(travel.distance_m, prepend=-1.0) > 0) | (np.diff(travel.piece, prepend=-1) > 0)
+        pieces = [travel.xy_m[moved & (travel.piece == one)] for one in range(int(travel.piece[-1]) + 1)]
+        lines = [LineString(piece) for piece in pieces if len(piece) > 1]
+        if not lines:
             raise TrackError("the vehicle never moved", remedy="Check that the track belongs to the frames")
-        return LineString(self.travel.xy_m[moved])
+        return lines[0] if len(lines) == 1 else MultiLineString(lines)
 
     def _poses(self, t_s: Array) -> Array:
         mean, cov = self.states.at(t_s)
@@ -187,7 +192,8 @@ def _travel(states: States, max_sd_m: float) -> _Travel:
     # A standing receiver wanders by metres: that is no distance travelled.
     steps[~(moving[1:] | moving[:-1] | gap)] = 0.0
     distance = np.concatenate([[0.0], np.cumsum(steps)])
-    return _Travel(times, mean[:, :2], heading_of(velocity)[held], sd, distance)
+    piece = np.concatenate([[0], np.cumsum(gap)])
+    return _Travel(times, mean[:, :2], heading_of(velocity)[held], sd, distance, piece)
 
 
 def _staying(t_s: Array, xy_m: Array, cov: Array) -> npt.NDArray[np.bool_]:

@@ -122,7 +122,7 @@ class Summary:
 
     Attributes:
         frames: looked at; tiles, where an orthophoto was surveyed.
-        km: driven.
+        km: driven while frames were looked at.
         rejected: frames or fixes left out by reason code.
         area_m2: ground looked at from above; None for a drive.
         place_sd_m: standard deviation per axis that was assumed for an orthophoto's place.

@@ -15,6 +15,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import NDArray
 
 from geo.camera.pinhole import Camera
 from geo.crs import to_plane
@@ -180,13 +181,23 @@ def assess(ready: Ready, looked: Looked, job: Job, previous: gpd.GeoDataFrame | 
         rejected=_rejected(ready, rejected, times),
         read_frame=_reader(ready.source),
         provenance=provenance_of(job.detector.card),
-        km=scene.trajectory.length_m / 1000,
+        km=surveyed_m(scene.trajectory.distance_m(frames["t_s"].to_numpy(np.float64)), params.coverage.far_m) / 1000,
         camera=scene.camera,
         roads=scene.roads.links,
         blur_road_users=None if job.street is None else RoadUsers(job.street, params.report.road_user_score),
         languages=job.languages,
         report=params.report,
     )
+
+
+def surveyed_m(distance_m: NDArray[np.float64], far_m: float) -> float:
+    """How much of a drive its frames show, m: from each to the next, and no farther than it is looked.
+
+    Args:
+        distance_m: float64 (n,), travelled when each frame was taken, in any order.
+        far_m: how far a frame is looked at.
+    """
+    return float(np.minimum(np.diff(np.sort(distance_m)), far_m).sum())
 
 
 def _of_the_camera(looked: Looked, ready: Ready) -> tuple[Looked, pd.DataFrame]:

@@ -34,7 +34,7 @@ class Results:
         rejected: `item`, `reason` (code), `detail`, and Points in `geometry` (in `crs` or their own) where known.
         read_frame: frame name → (h, w, 3) uint8 RGB.
         provenance: what made the results.
-        km: distance driven.
+        km: distance driven while frames were looked at.
         camera: of the frames, None where unknown.
         roads: `Roads.links`, drawn beneath the map.
         blur_road_users: what finds people and vehicles on photos; None while there is no street model.

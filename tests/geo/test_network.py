@@ -9,7 +9,7 @@ import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
-from shapely import LineString
+from shapely import LineString, MultiLineString, Point
 
 from geo.errors import NetworkError
 from geo.network import Roads, SnapParams
@@ -284,6 +284,14 @@ def test_passes_are_of_one_street_as_far_as_the_receiver_may_have_put_them_apart
     there_and_back = LineString([(0, 0), (500, 0), (500, beside_m), (0, beside_m)])
     roads = Roads.from_track(_Track(there_and_back), sd_m)
     assert roads.links.length.tolist() == pytest.approx([length_m], abs=12)
+
+
+def test_where_nobody_knows_the_way_there_is_no_link() -> None:
+    parts = MultiLineString([[(0, 0), (300, 0)], [(500, 200), (500, 0), (100, 3)]])
+    roads = Roads.from_track(_Track(parts))
+    assert roads.links["link"].tolist() == ["track-1", "track-2"]
+    assert roads.links.length.tolist() == pytest.approx([300, 400], abs=14)  # on the way back it meets the first
+    assert not roads.links.intersects(Point(400, 100).buffer(30)).any()
 
 
 def test_crossing_ones_own_track_does_not_cut_the_link() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from pipelines.errors import OutputError, SurveyError
 from pipelines.params import RoadParams
 from pipelines.report.words import REASONS, name
-from pipelines.road.job import Job, refuse_mixing, run_road
+from pipelines.road.job import Job, refuse_mixing, run_road, surveyed_m
 
 
 def round_a_bend(second: float) -> tuple[float, float]:
@@ -216,3 +216,8 @@ def test_an_out_that_cannot_be_written_to_is_refused_before_anything_is_opened(t
     with pytest.raises(OutputError, match="cannot be written") as caught:
         run_road(survey_of(tmp_path), Job(tmp_path / "out", None, RoadParams()))
     assert "another --out" in str(caught.value.remedy)
+
+
+def test_what_was_filmed_counts_as_driven_and_no_gap_between():
+    assert surveyed_m(np.array([0.0, 8.0, 4.0, 12.0, 500.0, 504.0]), 20.0) == pytest.approx(12 + 20 + 4)
+    assert surveyed_m(np.array([]), 20.0) == 0
