@@ -81,7 +81,10 @@ def unplaced(t_s: Array, trajectory: Trajectory, survey: Survey, *, filmed: bool
         what = "the video does not say when it began"
         raise SurveyError(what, where=survey.where, remedy=_start_remedy(trajectory))
     if (reason == "track_gap").any():
-        what = "all frames were taken in gaps of the track, or before or after it"
+        what = (
+            "all frames were taken in gaps of the track, or where its receiver knows its place to no better than "
+            f"{trajectory.max_sd_m:g} m, or before or after it"
+        )
         raise SurveyError(what, where=survey.where, remedy=_GAP_REMEDY)
     first, last = float(np.nanmin(t_s)), float(np.nanmax(t_s))
     raise SurveyError(

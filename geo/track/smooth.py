@@ -1,16 +1,21 @@
 """From cleaned fixes to a trajectory: Kalman smoothing in the plane, robust, the noise estimated from the fixes."""
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 from pyproj import CRS
 
 from geo.crs import require_metric
 from geo.errors import TrackError
 from geo.track.fixes import Fixes
-from geo.track.measure import PlaneFixes, directions
+from geo.track.measure import Noise, PlaneFixes, directions
 from geo.track.noise import Kinematics, fit
+from geo.track.poses import Array
 from geo.track.states import SmoothedStates
 from geo.track.trajectory import Trajectory
+
+_LASTING_S = 60.0
+"""An error that outlasts what smoothing sees lasts minutes; one fix that its receiver doubts is doubted alone."""
 
 
 class SmoothParams(BaseModel):
@@ -20,6 +25,7 @@ class SmoothParams(BaseModel):
     the receiver measures is estimated from its fixes (see `noise`), but for `shared_sd_m`: an error that a whole drive
     shares (satellite orbits, ionosphere, a delayed clock) leaves no trace in the fixes. Good single-frequency receivers
     stay within 1.9 m in 95 % (0.8 m per axis), and data sheets promise 1.5 m CEP (1.3 m per axis): 1 m lies between.
+    A receiver that states for a minute that it knows its place less well than its fixes show is believed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,7 +40,7 @@ class SmoothParams(BaseModel):
     accel_tau_s: float = Field(default=4.0, gt=0)
     wander_tau_s: float = Field(default=15.0, gt=0, description="how long consecutive fixes share their error, s")
     shared_sd_m: float = Field(
-        default=1.0, ge=0, description="error that all fixes share, m per axis, if none is stated"
+        default=1.0, ge=0, description="error that all fixes share, m per axis, where the receiver states no more"
     )
     extrapolate_s: float = Field(
         default=1.0, ge=0, description="poses are valid this long beyond the first and last fix"
@@ -64,7 +70,7 @@ def smooth(fixes: Fixes, crs: CRS, params: SmoothParams | None = None) -> Trajec
     plane = PlaneFixes.of(fixes.shifted(-params.latency_s), crs)
     kinematics = Kinematics(params.accel_sd_mps2, params.accel_tau_s, params.wander_tau_s)
     found = fit(plane, directions(plane.t_s, plane.xy_m), kinematics)
-    shared = np.full(len(fixes), params.shared_sd_m)
+    shared = _shared_sd_m(fixes, plane, found.noise, params.shared_sd_m)
     states = SmoothedStates(plane.t_s, found.motion, found.smoothed, plane.origin_m, shared)
     return Trajectory.of(
         crs,
@@ -73,3 +79,11 @@ def smooth(fixes: Fixes, crs: CRS, params: SmoothParams | None = None) -> Trajec
         extrapolate_s=params.extrapolate_s,
         max_sd_m=params.max_sd_m,
     )
+
+
+def _shared_sd_m(fixes: Fixes, plane: PlaneFixes, noise: Noise, least_m: float) -> Array:
+    """The error that fixes share and do not show, m per axis (n,): what the receiver states beyond what was found."""
+    hidden = fixes.sd_m**2 - (noise.white_m * plane.spread) ** 2 - noise.wander_m**2
+    series = pd.Series(hidden, index=pd.to_timedelta(fixes.t_s - fixes.t_s[0], unit="s"))
+    lasting = series.rolling(pd.Timedelta(seconds=_LASTING_S), center=True, min_periods=1).median()
+    return np.asarray(np.sqrt(np.maximum(least_m**2, lasting.fillna(0.0).to_numpy(np.float64))))

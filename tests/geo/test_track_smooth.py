@@ -227,3 +227,30 @@ def test_creeping_in_a_jam_is_driving():
     s = 0.6 * t
     fixes = Fixes.of(t, *to_lonlat(CRS, *(ORIGIN + np.column_stack([s, 0 * s])).T))
     assert smooth(fixes, CRS).length_m == pytest.approx(s[-1], rel=0.05)
+
+
+def off_by(bias_m: float, **stated: object) -> Fixes:
+    """A straight drive whose fixes all lie off to the north-east, with `sd_m` as stated."""
+    fixes = fixes_of("straight", seed=3)
+    lon, lat = to_lonlat(CRS, *(np.stack(to_plane(CRS, fixes.lon, fixes.lat)) + bias_m))
+    return Fixes.of(fixes.t_s, lon, lat, speed_mps=fixes.speed_mps, bearing_deg=fixes.bearing_deg, **stated)
+
+
+def test_a_receiver_that_states_how_little_it_knows_is_believed() -> None:
+    silent, frank = (smooth(off_by(8.0, sd_m=sd), CRS).at(np.arange(10.0, 80.0)) for sd in (np.nan, 8.0))
+    assert silent.sd_m.max() < 2.0
+    np.testing.assert_allclose(frank.sd_m, 8.0, atol=1.0)
+    np.testing.assert_allclose(frank.x_m, silent.x_m, atol=1e-6)
+
+
+def test_a_receiver_that_states_less_than_its_fixes_show_gains_nothing() -> None:
+    modest, boasting = (smooth(off_by(0.0, sd_m=sd), CRS).at(np.arange(10.0, 80.0)) for sd in (np.nan, 0.1))
+    np.testing.assert_allclose(boasting.sd_m, modest.sd_m, rtol=1e-6)
+
+
+def test_one_fix_that_its_receiver_doubts_leaves_no_gap() -> None:
+    stated = np.full(len(off_by(0.0).t_s), 2.0)
+    stated[20] = 200.0
+    poses = smooth(off_by(0.0, sd_m=stated), CRS).at(np.arange(10.0, 80.0))
+    assert poses.valid.all()
+    assert poses.sd_m.max() < 3.0
