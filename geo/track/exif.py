@@ -216,20 +216,23 @@ def _gps_time(gps: Mapping[int, Any]) -> float:
 
 
 def _position(gps: Mapping[int, Any]) -> tuple[float, float]:
-    """Longitude and latitude, degrees; nan, nan where not stated or declared void."""
+    """Longitude and latitude, degrees; nan where not stated, of no stated hemisphere, or declared void."""
     if _text(gps.get(_GPS.GPSStatus)) == "V":
         return _NAN, _NAN
-    lon = _degrees(gps.get(_GPS.GPSLongitude), _text(gps.get(_GPS.GPSLongitudeRef)), "W")
-    return lon, _degrees(gps.get(_GPS.GPSLatitude), _text(gps.get(_GPS.GPSLatitudeRef)), "S")
+    lon = _degrees(gps.get(_GPS.GPSLongitude), _text(gps.get(_GPS.GPSLongitudeRef)), "EW")
+    return lon, _degrees(gps.get(_GPS.GPSLatitude), _text(gps.get(_GPS.GPSLatitudeRef)), "NS")
 
 
-def _degrees(parts: Any, reference: str, negative: str) -> float:
+def _degrees(parts: Any, reference: str, sides: str) -> float:
+    side = sides.find(reference.upper()[:1] or "?")
+    if side < 0:
+        return _NAN
     try:
         degrees, minutes, seconds = (float(part) for part in parts)
     except (TypeError, ValueError, ZeroDivisionError):
         return _NAN
     value = degrees + minutes / 60 + seconds / 3600
-    return -value if reference.upper() == negative else value
+    return -value if side else value
 
 
 def _speed(gps: Mapping[int, Any]) -> float:

@@ -31,7 +31,18 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "bearing": ("bearing", "course", "heading", "cog", "course_over_ground", "azimuth", "方位", "進行方向"),
     "radius": ("accuracy", "horizontal_accuracy", "hacc", "h_acc", "haccuracy"),
     "sd": ("sd", "std", "sigma"),
+    "lat_ref": ("lat_ref", "latitude_ref", "lat_dir", "lat_direction", "lat_hemisphere", "n_s", "ns", "ns_indicator"),
+    "lon_ref": ("lon_ref", "longitude_ref", "lon_dir", "lon_direction", "lon_hemisphere", "e_w", "ew", "ew_indicator"),
 }
+_HEMISPHERES: Final = {
+    "lat": {"n": 1.0, "north": 1.0, "北": 1.0, "北緯": 1.0, "s": -1.0, "south": -1.0, "南": -1.0, "南緯": -1.0},
+    "lon": {"e": 1.0, "east": 1.0, "東": 1.0, "東経": 1.0, "w": -1.0, "west": -1.0, "西": -1.0, "西経": -1.0},
+}
+_SIDED: Final = re.compile(
+    r"^\s*(?P<before>[^\W\d_]*)\s*(?P<number>[+-]?[\d.]+(?:[eE][+-]?\d+)?)\s*[°度]?\s*(?P<after>[^\W\d_]*)\s*$"
+)
+"""Degrees with a hemisphere before or after them: 22.9S, N 35.1°, 北緯35.1."""
+_TEXTS: Final = frozenset({"time", "date", "lat", "lon", "lat_ref", "lon_ref"})
 _PREFIXES: Final = ("gps_", "location_", "position_", "gnss_")
 _SUFFIXES: Final = (
     "_deg",
@@ -47,6 +58,8 @@ _SUFFIXES: Final = (
     "_ns",
     "_m",
     "_度",
+    "_n_s",
+    "_e_w",
 )
 _SPEED_UNITS: Final = {
     "_mps": 1.0,
@@ -85,7 +98,8 @@ def read_table(path: Path, timezone: ZoneInfo | None = None) -> Fixes:
     """The fixes of a CSV file, separated by comma, semicolon, tab or bar, in UTF-8 or Shift_JIS.
 
     Longitude, latitude and time are needed, under any of their usual names (``lat``, ``Latitude``, ``緯度``,
-    ``gps_time``...), with decimal points or commas. Times are ISO 8601, ``20260401090000`` or seconds,
+    ``gps_time``...), with decimal points or commas; hemispheres may be letters beside the degrees or in columns of
+    their own (``N/S``, ``lon_ref``). Times are ISO 8601, ``20260401090000`` or seconds,
     ms, µs or ns since 1970; date and time may be in two columns. The speed's unit is the one in its column's name, else
     the one that fits the distances. Rows that repeat a position while the vehicle moves count as duplicates.
 
@@ -99,7 +113,8 @@ def read_table(path: Path, timezone: ZoneInfo | None = None) -> Fixes:
     bad_rows: list[list[str]] = []
     frame = _frame(path, bad_rows)
     columns = _columns([str(name) for name in frame.columns], path)
-    number = {key: _numbers(frame, name) for key, name in columns.found.items() if key not in {"time", "date"}}
+    number = {key: _numbers(frame, name) for key, name in columns.found.items() if key not in _TEXTS}
+    number |= {key: _degrees(frame, columns, key) for key in _HEMISPHERES}
     t_s = _times(frame, columns, timezone)
     usable = np.isfinite(t_s) & np.isfinite(number["lon"]) & np.isfinite(number["lat"])
     if not usable.any():
@@ -184,6 +199,24 @@ def _plain(name: str) -> tuple[str, float | None]:
 
 def _numbers(frame: pd.DataFrame, name: str) -> Array:
     return np.asarray(pd.to_numeric(_with_points(frame[name]), errors="coerce"), np.float64)
+
+
+def _degrees(frame: pd.DataFrame, columns: _Columns, key: str) -> Array:
+    """Longitude or latitude (n,), negative in the west or south; nan where its hemisphere is none."""
+    sides = _HEMISPHERES[key]
+    parts = _with_points(frame[columns.found[key]]).str.extract(_SIDED).fillna("")
+    degrees = np.array(pd.to_numeric(parts["number"], errors="coerce"), np.float64)
+    said = [parts["before"], parts["after"]]
+    if (name := columns.found.get(f"{key}_ref")) is not None:
+        column = frame[name].fillna("").str.strip()
+        # A column "ns" without any hemisphere is of nanoseconds or the like.
+        if column.str.lower().isin(sides).any():
+            said.append(column.where(column != "", "?"))
+    for text in said:
+        sign = text.str.lower().map({**sides, "": np.nan}).to_numpy(np.float64)
+        named = (text != "").to_numpy(bool)
+        degrees[named] = np.abs(degrees[named]) * sign[named]
+    return degrees
 
 
 def _with_points(text: "pd.Series[str]") -> "pd.Series[str]":

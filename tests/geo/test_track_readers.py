@@ -280,6 +280,32 @@ def test_a_receiver_that_freezes_where_the_vehicle_has_stopped_stays_until_its_e
     assert fixes.t_s[-1] == T0 + 35
 
 
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("time,lat,lat_ref,lon,lon_ref", "22.9,S,43.1,W"),
+        ("time,LATITUDE,N/S,LONGITUDE,E/W", "22.9,S,43.1,W"),
+        ("time,lat,NS,lon,EW", "-22.9,s,-43.1,w"),
+        ("time,LATITUDE N/S,LONGITUDE E/W", "22.9S,43.1W"),
+        ("time;lat;lon", "22,9° S;W 43,1"),
+        ("time,緯度,経度", "南緯22.9度,西経43.1度"),
+        ("time,lat,lon,ns", "-22.9,-43.1,500"),
+        ("time,lat,lon", "-2.29e+01,-.431E2"),
+    ],
+)
+def test_csv_hemispheres_are_read_wherever_they_stand(tmp_path: Path, head: str, row: str) -> None:
+    sep = ";" if ";" in head else ","
+    fixes = read_fixes(written(tmp_path / "log.csv", f"{head}\n{T0}{sep}{row}\n"))
+    np.testing.assert_allclose([fixes.lat[0], fixes.lon[0]], [-22.9, -43.1])
+
+
+def test_csv_rows_of_no_known_hemisphere_have_no_position(tmp_path: Path) -> None:
+    rows = [f"{T0},36,N,140,E", f"{T0 + 1},36,,140,E", f"{T0 + 2},36,E,140,N", f"{T0 + 3},36,N,140E,E"]
+    fixes = read_fixes(written(tmp_path / "log.csv", "\n".join(["time,lat,N/S,lon,E/W", *rows])))
+    assert (fixes.t_s - T0).tolist() == [0.0, 3.0]
+    assert fixes.counts.no_position == 2
+
+
 def test_csv_counts_rows_that_are_broken_and_reads_the_others(tmp_path: Path) -> None:
     text = f"time,lat,lon,accuracy\n{T0},36,140,4.5\n{T0 + 1},36,140,3,9,9\n{T0 + 2},x,140,\n{T0 + 3},36,140,0\n"
     fixes = read_fixes(written(tmp_path / "log.csv", text))
@@ -387,6 +413,16 @@ def test_photos_give_a_track_on_the_clock_of_their_own_times(tmp_path: Path) -> 
     np.testing.assert_allclose(fixes.bearing_deg, 271.5)
     np.testing.assert_allclose(fixes.sd_m, 3.0 / 1.5096, rtol=1e-3)
     assert fixes.counts.no_position == 1
+
+
+def test_a_picture_that_states_no_hemisphere_has_no_position(tmp_path: Path) -> None:
+    paths = [photo(tmp_path / "0.jpg", taken="2026:04:21 10:12:05", gps=gps_tags())]
+    for tag in (1, 3):
+        tags = {key: value for key, value in gps_tags().items() if key != tag}
+        paths.append(photo(tmp_path / f"{tag}.jpg", taken=f"2026:04:21 10:12:0{5 + tag}", gps=tags))
+    fixes = fixes_from_photos(paths, TOKYO)
+    assert len(fixes) == 1
+    assert fixes.counts.no_position == 2
 
 
 def every_second(folder: Path, n: int, *, ahead_s: int = 0, stamped: bool = True) -> list[Path]:
