@@ -82,6 +82,8 @@ _COMPACT: Final = re.compile(r"^((?:19|20)\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:
 _UTC: Final = ZoneInfo("UTC")
 _UTC_NAME: Final = re.compile("utc|gmt|gps", re.IGNORECASE)
 _STATED_ZONE: Final = re.compile(r"[T ]\s*\d.*(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", re.IGNORECASE)
+_FROM_UTC: Final = re.compile(r"\s*(?:UTC|GMT)\s*([+-])(\d{1,2})(?::?(\d\d))?$", re.IGNORECASE)
+"""What parsers take for POSIX, where the sign means the contrary; people mean that clocks are ahead by so much."""
 _MOVING_MPS: Final = 2.0
 _ENOUGH_STEPS: Final = 5
 
@@ -244,7 +246,7 @@ def _parsed(text: "pd.Series[str]", timezone: ZoneInfo) -> Array:
 
     The order of day and month is anyone's guess in others; and so is an hour that a zone's clocks show twice, or never.
     """
-    text = text.where(text.str.match(r"\d{4}[-/.]?\d", na=False))
+    text = text.where(text.str.match(r"\d{4}[-/.]?\d", na=False)).str.replace(_FROM_UTC, _offset, regex=True)
     times = pd.to_datetime(text, utc=True, format="ISO8601", errors="coerce")
     if times.notna().sum() < text.notna().sum():
         times = times.fillna(pd.to_datetime(text, utc=True, format="mixed", errors="coerce"))
@@ -252,6 +254,10 @@ def _parsed(text: "pd.Series[str]", timezone: ZoneInfo) -> Array:
     local = times[bare].dt.tz_localize(None).dt.tz_localize(timezone, ambiguous="NaT", nonexistent="NaT")
     times = times.where(~bare, local.dt.tz_convert("UTC"))
     return np.asarray((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), np.float64)
+
+
+def _offset(said: re.Match[str]) -> str:
+    return f"{said[1]}{int(said[2]):02d}:{said[3] or '00'}"
 
 
 def _fitting_factor(fixes: Fixes) -> float:
