@@ -34,6 +34,8 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "lat_ref": ("lat_ref", "latitude_ref", "lat_dir", "lat_direction", "lat_hemisphere", "n_s", "ns", "ns_indicator"),
     "lon_ref": ("lon_ref", "longitude_ref", "lon_dir", "lon_direction", "lon_hemisphere", "e_w", "ew", "ew_indicator"),
 }
+_COMPASS: Final = frozenset({"heading", "azimuth", "方位"})
+"""Names that may be of a compass's direction, which in a car is no course; a column called a course goes before."""
 _HEMISPHERES: Final = {
     "lat": {"n": 1.0, "north": 1.0, "北": 1.0, "北緯": 1.0, "s": -1.0, "south": -1.0, "南": -1.0, "南緯": -1.0},
     "lon": {"e": 1.0, "east": 1.0, "東": 1.0, "東経": 1.0, "w": -1.0, "west": -1.0, "西": -1.0, "西経": -1.0},
@@ -168,7 +170,8 @@ def _columns(names: list[str], path: Path) -> _Columns:
     for name in names:
         plain, unit = _plain(name)
         for key, aliases in _NAMES.items():
-            if plain in aliases and key not in found:
+            course = key == "bearing" and plain not in _COMPASS and _plain(found.get(key, name))[0] in _COMPASS
+            if plain in aliases and (key not in found or course):
                 found[key] = name
                 factor = unit if key == "speed" else factor
     if "time" not in found and "date" in found:

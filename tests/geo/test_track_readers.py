@@ -311,6 +311,13 @@ def test_csv_rows_of_no_known_hemisphere_have_no_position(tmp_path: Path) -> Non
     assert fixes.counts.no_position == 2
 
 
+@pytest.mark.parametrize("head", ["course,heading", "heading,course", "方位,進行方向", "azimuth,cog"])
+def test_csv_course_goes_before_what_may_be_a_compass(tmp_path: Path, head: str) -> None:
+    values = ("90", "275") if head.startswith("course") else ("275", "90")
+    fixes = read_fixes(written(tmp_path / "log.csv", f"time,lat,lon,{head}\n{T0},36,140,{values[0]},{values[1]}\n"))
+    assert fixes.bearing_deg.tolist() == [90.0]
+
+
 def test_csv_counts_rows_that_are_broken_and_reads_the_others(tmp_path: Path) -> None:
     text = f"time,lat,lon,accuracy\n{T0},36,140,4.5\n{T0 + 1},36,140,3,9,9\n{T0 + 2},x,140,\n{T0 + 3},36,140,0\n"
     fixes = read_fixes(written(tmp_path / "log.csv", text))
