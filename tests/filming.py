@@ -24,6 +24,7 @@ class Film:
     metadata: dict[str, str] = field(default_factory=dict)
     turn_deg: int = 0
     crf: int = 10
+    pixel_shape: Fraction = Fraction(1)  # how much wider than high a pixel is shown
 
 
 def write_film(path: Path, pictures: Iterable[np.ndarray], times_s: Sequence[float], film: Film | None = None) -> Path:
@@ -38,6 +39,7 @@ def write_film(path: Path, pictures: Iterable[np.ndarray], times_s: Sequence[flo
         for picture, time_s in zip(pictures, times_s, strict=True):
             if time_s == times_s[0]:
                 stream.height, stream.width = picture.shape[:2]
+                stream.codec_context.sample_aspect_ratio = film.pixel_shape
                 if film.turn_deg:
                     stream.set_display_rotation(film.turn_deg)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")

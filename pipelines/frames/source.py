@@ -75,7 +75,7 @@ class FrameSource:
             self._readers.popitem()[1].close()
 
     def read(self, index: int) -> Picture:
-        """Frame `index` of `frames`, uint8 (h, w, 3) RGB, upright.
+        """Frame `index` of `frames`, uint8 (h, w, 3) RGB, upright, its pixels square.
 
         Raises:
             BadFrame: it cannot be read; its `code` and `detail` say why.
@@ -86,7 +86,7 @@ class FrameSource:
         return read_raster(frame.source) if _is(frame.source, RASTER_SUFFIXES) else read_picture(frame.source)
 
     def size(self, index: int) -> tuple[int, int]:
-        """Width and height of frame `index`, px, upright; a picture is not decoded for it, and a video once.
+        """Width and height of frame `index`, px, as `read` gives it; a picture is not decoded for it, and a video once.
 
         Raises:
             BadFrame: as for `read`.

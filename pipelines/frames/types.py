@@ -13,7 +13,7 @@ from pipelines.errors import PipelineError
 __all__ = ["BadFrame", "BadFrameCode", "Frame", "Picture"]
 
 Picture = NDArray[np.uint8]
-"""uint8 (h, w, 3), rows from the top, RGB, turned upright."""
+"""uint8 (h, w, 3), rows from the top, RGB, turned upright, pixels square."""
 
 BadFrameCode = Literal[
     "empty", "not_an_image", "truncated", "damaged", "too_many_pixels", "unreadable", "not_a_video", "no_such_frame"

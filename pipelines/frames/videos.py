@@ -34,6 +34,8 @@ HEADER_CLOCK_SD_S = 1 / math.sqrt(12)
 _ANDROID = "com.android.version"
 """Android's own writer states this, and as creation time the moment it finished the file, not began it."""
 
+_WIDEST_PIXEL = 4.0
+
 
 @dataclass(frozen=True, slots=True)
 class VideoIndex:
@@ -140,7 +142,10 @@ class VideoReader:
             self._container.close()
 
     def read(self, number: int) -> Picture:
-        """Frame `number`, uint8 (h, w, 3) RGB, turned upright as the container says.
+        """Frame `number`, uint8 (h, w, 3) RGB, turned upright as the container says, its pixels square.
+
+        A film of other pixels (1440×1080 px shown 16:9) is made wider or narrower; boxes and focal lengths are in px
+        of the picture so made.
 
         Raises:
             BadFrame: there is no such frame, or it cannot be decoded.
@@ -156,7 +161,7 @@ class VideoReader:
                 raise BadFrame("damaged", f"the frame cannot be decoded ({error})", where) from error
             if frame is None or frame.is_corrupt:
                 raise BadFrame("damaged", "the frame cannot be decoded", where)
-            return _upright(frame)
+            return _upright(frame, _pixel_shape(self._stream))
 
     def _decode(self, number: int) -> Any | None:
         """Decode from where we are, or from the key frame before, until frame `number`; None when it is skipped."""
@@ -199,8 +204,14 @@ def _video_stream(container: Any, path: Path) -> Any:
     return container.streams.video[0]
 
 
-def _upright(frame: Any) -> Picture:
-    rgb = frame.to_ndarray(format="rgb24")
+def _pixel_shape(stream: Any) -> float:
+    """How much wider than high the pixels of a film are; 1 where it states what no camera's are."""
+    ratio = float(stream.sample_aspect_ratio or 1)
+    return ratio if 1 / _WIDEST_PIXEL <= ratio <= _WIDEST_PIXEL else 1.0
+
+
+def _upright(frame: Any, pixel_shape: float) -> Picture:
+    rgb = frame.to_ndarray(format="rgb24", width=round(frame.width * pixel_shape))
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(rgb, turns))
 

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -159,6 +160,14 @@ def test_a_turned_video_is_read_upright(tmp_path, turn_deg, corner):
     assert picture.shape[:2] == ((96, 64) if turn_deg in {90, -90} else (64, 96))
     assert picture[corner][0] > 200
     assert picture[corner][1] < 60
+
+
+@pytest.mark.parametrize(("turn_deg", "size"), [(0, (128, 72)), (90, (72, 128))])
+def test_a_video_of_pixels_that_are_not_square_is_read_as_it_is_shown(tmp_path, turn_deg, size):
+    film = Film(turn_deg=turn_deg, pixel_shape=Fraction(4, 3))
+    with open_frames(write_film(tmp_path / "film.mp4", grey(2, 96, 72), [0.0, 0.1], film)) as source:
+        assert source.size(0) == size
+        assert source.read(1).shape == (size[1], size[0], 3)
 
 
 def test_a_video_whose_end_is_missing_says_how_many_frames_it_should_have(tmp_path):
