@@ -94,7 +94,7 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
         params: how tracks are cleaned and smoothed, cameras calibrated and roads matched.
 
     Raises:
-        SurveyError: no frames, no GPS, no times, or frames outside the track's time.
+        SurveyError: no frames, no GPS, no times, frames outside the track's time, or films of the same time.
         TrackError: a track that cannot be read.
         NetworkError: roads that cannot be read, or none near the track.
         CrsError: roads without a CRS.
@@ -144,6 +144,13 @@ def _opened(survey: Survey) -> FrameSource:
     source = open_frames(survey.frames, _picture_times(survey), start_s)
     if not source.frames:
         raise SurveyError("not one of the frames can be read", where=survey.where, remedy=str(source.refused[0]))
+    for first, second, both_s in source.overlaps():
+        names = " and ".join(as_text(path.name) for path in (first, second))
+        raise SurveyError(
+            f"{names} say that they were taken at the same time, for {both_s:.0f} s",
+            where=survey.where,
+            remedy="Name the films of one camera alone; where times are wrong, survey each with its clock_offset_s",
+        )
     return source
 
 

@@ -7,6 +7,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -20,7 +21,7 @@ from pipelines.files import as_text
 from pipelines.frames.pictures import PICTURE_SUFFIXES, picture_size, read_picture
 from pipelines.frames.rasters import RASTER_SUFFIXES, read_raster
 from pipelines.frames.types import BadFrame, Frame, Picture
-from pipelines.frames.videos import VIDEO_SUFFIXES, VideoIndex, VideoReader, index_video
+from pipelines.frames.videos import VIDEO_SUFFIXES, VideoIndex, VideoReader, index_video, second_meant
 
 __all__ = ["FrameSource", "PictureTimes", "open_frames"]
 
@@ -28,6 +29,7 @@ PictureTimes = Callable[[Sequence[Path]], NDArray[np.float64]]
 """From n picture files to float64 (n,) seconds since 1970-01-01 UTC, nan where a picture does not tell."""
 
 _VIDEOS_KEPT_OPEN = 2
+_CHAPTERS_SHARE_S = 10.0
 _NAS_FOLDER = "@eaDir"
 """Synology's, beside the pictures: each of them again, in several sizes and under the same suffix."""
 
@@ -60,6 +62,18 @@ class FrameSource:
     def losses(self) -> list[str]:
         """A sentence for each video that holds fewer frames than its own index states: its end is not there."""
         return [index.loss for index in self._videos.values() if index.loss]
+
+    def overlaps(self) -> Iterator[tuple[Path, Path, float]]:
+        """Videos one after the other that seem to have been taken at the same time, and for how long, s.
+
+        A camera that begins a chapter before it has ended the last, or states the second alone, is none of it.
+        """
+        timed = [index for index in self._videos.values() if math.isfinite(index.created_s)]
+        timed.sort(key=lambda index: index.created_s)
+        for first, second in pairwise(timed):
+            both_s = min(first.taken_s, first.created_s + first.taken_s - second.created_s, second.taken_s)
+            if both_s > min(_CHAPTERS_SHARE_S, min(first.taken_s, second.taken_s) / 2):
+                yield first.path, second.path, both_s
 
     def __enter__(self) -> Self:
         return self
@@ -142,8 +156,9 @@ def open_frames(
         paths: a folder, a picture, a video, or several of them, kept in the order given. A name that two of them
             have takes the folder before it; a file named twice counts once.
         picture_times: tells when pictures were taken; without it their time is nan.
-        video_start_s: when the first video that states no time began, seconds since 1970-01-01 UTC. The next ones
-            that state none follow it without a gap, as chapters of a recording do.
+        video_start_s: when the first video that states no time began, seconds since 1970-01-01 UTC; a whole second
+            is read off a display that cuts off the rest, and means its middle. The next videos that state no time
+            follow without a gap, as chapters of a recording do.
 
     Raises:
         SurveyError: a path is absent, or there is not one frame in all of them.
@@ -153,6 +168,7 @@ def open_frames(
     frames: list[Frame] = []
     refused: list[BadFrame] = []
     videos: dict[Path, VideoIndex] = {}
+    begins_s = second_meant(video_start_s)
     for name, path in files:
         if not _is(path, VIDEO_SUFFIXES):
             frames.append(Frame(name, path))
@@ -163,8 +179,8 @@ def open_frames(
             refused.append(error)
             continue
         if math.isnan(index.created_s):
-            index = index.beginning(video_start_s)
-            video_start_s += index.length_s
+            index = index.beginning(begins_s)
+            begins_s += index.length_s
         videos[path] = index
         frames.extend(_video_frames(name, index))
     if not frames and not refused:

@@ -16,7 +16,7 @@ from geo.track import VideoClock, video_clock
 from pipelines.files import as_text
 from pipelines.frames.types import BadFrame, Picture
 
-__all__ = ["HEADER_CLOCK_SD_S", "VIDEO_SUFFIXES", "VideoIndex", "VideoReader", "index_video"]
+__all__ = ["HEADER_CLOCK_SD_S", "VIDEO_SUFFIXES", "VideoIndex", "VideoReader", "index_video", "second_meant"]
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v")
 _FORMAT = "mp4"
@@ -77,6 +77,11 @@ class VideoIndex:
         """Seconds from the first frame to the end of the last, which stays as long as those before it on average."""
         return self.offset_s(len(self) - 1) * len(self) / max(len(self) - 1, 1)
 
+    @property
+    def taken_s(self) -> float:
+        """Seconds that it took to take it: in a time lapse more than it is long."""
+        return self.length_s * self.clock.rate
+
     def offset_s(self, number: int) -> float:
         """Seconds of video from the first frame to frame `number`."""
         return (self.pts[number] - self.pts[0]) * self.time_base_s
@@ -114,6 +119,11 @@ def index_video(path: Path) -> VideoIndex:
             path, tuple(pts for pts, _ in found), keys, float(stream.time_base), clock or VideoClock(math.nan), stated
         )
         return index if clock else index.beginning(_stated_s(container, stream, index.length_s))
+
+
+def second_meant(stated_s: float) -> float:
+    """The moment that people read off a display: its whole second counts as the middle of it, as a header's does."""
+    return stated_s + _HALF_SECOND_S if stated_s % 1.0 == 0.0 else stated_s
 
 
 class VideoReader:

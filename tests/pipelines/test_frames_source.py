@@ -144,8 +144,24 @@ def test_videos_that_state_no_time_begin_when_told_and_follow_one_another(tmp_pa
     for name in ("1.mp4", "2.mp4"):
         write_film(tmp_path / name, grey(11), (np.arange(11) / 10).tolist())
     assert np.isnan([frame.t_s for frame in open_frames(tmp_path).frames]).all()
-    times = [frame.t_s for frame in open_frames(tmp_path, video_start_s=1000.0).frames]
-    assert times == pytest.approx([1000 + k / 10 for k in range(22)], abs=1e-3)
+    times = [frame.t_s for frame in open_frames(tmp_path, video_start_s=1000.25).frames]
+    assert times == pytest.approx([1000.25 + k / 10 for k in range(22)], abs=1e-3)
+
+
+def test_a_whole_second_means_its_middle_whoever_states_it(tmp_path):
+    write_video(tmp_path / "told.mp4", n=3)
+    write_video(tmp_path / "states.mp4", n=3, creation_time="2024-05-01T01:02:03Z")
+    told = open_frames(tmp_path / "told.mp4", video_start_s=1714525323.0)
+    assert told.frames[0].t_s == open_frames(tmp_path / "states.mp4").frames[0].t_s == 1714525323.5
+
+
+def test_films_of_the_same_time_are_found_and_chapters_are_none(tmp_path):
+    for name, second in (("a.mp4", 3), ("b.mp4", 3), ("c.mp4", 33)):
+        stated = {"creation_time": f"2024-05-01T01:02:{second:02}Z"}
+        write_film(tmp_path / name, grey(31), np.arange(31).tolist(), Film(metadata=stated))
+    [(first, second, both_s)] = open_frames(tmp_path).overlaps()
+    assert (first.name, second.name) == ("a.mp4", "b.mp4")
+    assert both_s == pytest.approx(31.0)
 
 
 def test_a_clock_that_was_never_set_is_no_time(tmp_path):

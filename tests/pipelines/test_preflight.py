@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from driven import BEGUN, north, picture, ready, survey_of, track
+from filming import Film, grey, write_film
 from PIL import Image
 
 from pipelines.errors import OutputError, SurveyError
@@ -151,6 +152,17 @@ def test_a_track_of_a_receiver_that_lost_count_of_gps_weeks_is_moved_to_the_fram
     assert found.date.isoformat() == "2026-04-21"
     assert found.scene.trajectory.distance_m(found.t_s) == pytest.approx(100.0, abs=1.0)
     assert any(line.startswith("the track is dated 1024 weeks before the frames") for line in found.lines)
+
+
+def test_films_of_the_same_time_are_refused(tmp_path):
+    track(tmp_path / "track.gpx", range(0, 61, 2))
+    (tmp_path / "frames").mkdir()
+    for side in ("front", "rear"):
+        film = Film(metadata={"creation_time": f"{BEGUN:%Y-%m-%dT%H:%M:%SZ}"})
+        write_film(tmp_path / "frames" / f"{side}.mp4", grey(5), np.arange(5).tolist(), film)
+    with pytest.raises(SurveyError, match=r"front.mp4 and rear.mp4 say .* same time, for 5 s") as caught:
+        ready(survey_of(tmp_path))
+    assert "one camera" in str(caught.value.remedy)
 
 
 @pytest.mark.parametrize("kind", ["csv", "pictures"])
