@@ -36,6 +36,8 @@ from pipelines.frames import FrameSource, open_frames, select_by_distance
 from pipelines.frames.videos import VIDEO_SUFFIXES
 from pipelines.overlap import REASONS, WEEKS_ROUND, clock, require_times, rolled_over, unplaced
 from pipelines.params import RoadParams
+from pipelines.report.words import REASONS as FIX_REASONS
+from pipelines.report.words import name
 from pipelines.road.observe import Scene
 from pipelines.survey import Survey
 from pipelines.view import find_camera
@@ -94,7 +96,8 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
         params: how tracks are cleaned and smoothed, cameras calibrated and roads matched.
 
     Raises:
-        SurveyError: no frames, no GPS, no times, frames outside the track's time, or films of the same time.
+        SurveyError: no frames, no GPS, no fix that can be believed, no times, frames outside the track's time, or films
+            of the same time.
         TrackError: a track that cannot be read.
         NetworkError: roads that cannot be read, or none near the track.
         CrsError: roads without a CRS.
@@ -107,6 +110,8 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
     weeks = WEEKS_ROUND * rolled_over(fixes, t_s)
     fixes = fixes.shifted(weeks * _WEEK_S)
     kept, dropped = clean(fixes, params.clean)
+    if not len(kept):
+        raise _none_believed(survey, dropped)
     crs = plane_crs(float(np.median(kept.lon)), float(np.median(kept.lat)))
     zone = zone_of(survey, crs)
     trajectory = smooth(kept, crs, _with_clock(params.track, source))
@@ -218,6 +223,15 @@ def _unplaced(source: FrameSource, why_not: Texts) -> pd.DataFrame:
 def _refused_fixes(dropped: pd.DataFrame) -> pd.DataFrame:
     table = dropped.assign(item=[f"fix {clock(t)}" for t in dropped["t_s"]], detail="a fix that is not believed")
     return table.reindex(columns=REJECTED_COLUMNS)
+
+
+def _none_believed(survey: Survey, dropped: pd.DataFrame) -> SurveyError:
+    counts = ", ".join(f"{n} {name(FIX_REASONS, str(why), 'en')}" for why, n in dropped["reason"].value_counts().items())
+    return SurveyError(
+        f"not one of the {len(dropped)} fixes can be believed: {counts}",
+        where=survey.track or survey.where,
+        remedy="Look at the times and positions in the track; name another one with --track",
+    )
 
 
 def _told(ready: Ready, why_not: Texts, counts: ReadCounts) -> list[str]:
