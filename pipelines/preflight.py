@@ -30,6 +30,7 @@ from geo.track import (
     read_fixes,
     smooth,
 )
+from geo.track.clean import NULL_ISLAND, OUT_OF_RANGE
 from pipelines.errors import SurveyError
 from pipelines.files import as_text
 from pipelines.frames import FrameSource, open_frames, select_by_distance
@@ -70,7 +71,8 @@ class Ready:
         t_s: float64 (n,), their times on the track's clock.
         scene: track, camera and roads.
         calibration: where the camera's angles come from; None where the manifest states them.
-        rejected: `item`, `reason`, `detail`, `lon`, `lat`: frames and fixes that take no part.
+        rejected: `item`, `reason`, `detail`, `lon`, `lat`: frames and fixes that take no part; nan where what a fix
+            states is no place, and would lie thousands of kilometres off in a plane.
         date: the day of the survey.
         zone: the time zone that days are counted in.
         lines: what to tell people, one sentence each.
@@ -222,6 +224,7 @@ def _unplaced(source: FrameSource, why_not: Texts) -> pd.DataFrame:
 
 def _refused_fixes(dropped: pd.DataFrame) -> pd.DataFrame:
     table = dropped.assign(item=[f"fix {clock(t)}" for t in dropped["t_s"]], detail="a fix that is not believed")
+    table.loc[table["reason"].isin([NULL_ISLAND, OUT_OF_RANGE]), ["lon", "lat"]] = math.nan
     return table.reindex(columns=REJECTED_COLUMNS)
 
 
