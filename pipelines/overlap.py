@@ -112,8 +112,11 @@ def rolled_over(fixes: Fixes, t_s: Array) -> int:
 
 
 def clock(t_s: float) -> str:
-    """A time as people read it, in UTC."""
-    return dt.datetime.fromtimestamp(float(t_s), dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+    """A time as people read it, in UTC; in seconds since 1970 where that is no date."""
+    try:
+        return dt.datetime.fromtimestamp(float(t_s), dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return f"{t_s:.6g} s"
 
 
 def _start_remedy(trajectory: Trajectory) -> str:

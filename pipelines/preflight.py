@@ -30,12 +30,15 @@ from geo.track import (
     read_fixes,
     smooth,
 )
+from geo.track.clean import NULL_ISLAND, OUT_OF_RANGE
 from pipelines.errors import SurveyError
 from pipelines.files import as_text
 from pipelines.frames import FrameSource, open_frames, select_by_distance
 from pipelines.frames.videos import VIDEO_SUFFIXES
 from pipelines.overlap import REASONS, WEEKS_ROUND, clock, require_times, rolled_over, unplaced
 from pipelines.params import RoadParams
+from pipelines.report.words import REASONS as FIX_REASONS
+from pipelines.report.words import name
 from pipelines.road.observe import Scene
 from pipelines.survey import Survey
 from pipelines.view import find_camera
@@ -68,7 +71,8 @@ class Ready:
         t_s: float64 (n,), their times on the track's clock.
         scene: track, camera and roads.
         calibration: where the camera's angles come from; None where the manifest states them.
-        rejected: `item`, `reason`, `detail`, `lon`, `lat`: frames and fixes that take no part.
+        rejected: `item`, `reason`, `detail`, `lon`, `lat`: frames and fixes that take no part; nan where what a fix
+            states is no place, and would lie thousands of kilometres off in a plane.
         date: the day of the survey.
         zone: the time zone that days are counted in.
         lines: what to tell people, one sentence each.
@@ -94,7 +98,8 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
         params: how tracks are cleaned and smoothed, cameras calibrated and roads matched.
 
     Raises:
-        SurveyError: no frames, no GPS, no times, frames outside the track's time, or films of the same time.
+        SurveyError: no frames, no GPS, no fix that can be believed, no times, frames outside the track's time, or films
+            of the same time.
         TrackError: a track that cannot be read.
         NetworkError: roads that cannot be read, or none near the track.
         CrsError: roads without a CRS.
@@ -107,6 +112,8 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
     weeks = WEEKS_ROUND * rolled_over(fixes, t_s)
     fixes = fixes.shifted(weeks * _WEEK_S)
     kept, dropped = clean(fixes, params.clean)
+    if not len(kept):
+        raise _none_believed(survey, dropped)
     crs = plane_crs(float(np.median(kept.lon)), float(np.median(kept.lat)))
     zone = zone_of(survey, crs)
     trajectory = smooth(kept, crs, _with_clock(params.track, source))
@@ -220,7 +227,19 @@ def _unplaced(source: FrameSource, why_not: Texts) -> pd.DataFrame:
 
 def _refused_fixes(dropped: pd.DataFrame) -> pd.DataFrame:
     table = dropped.assign(item=[f"fix {clock(t)}" for t in dropped["t_s"]], detail="a fix that is not believed")
+    table.loc[table["reason"].isin([NULL_ISLAND, OUT_OF_RANGE]), ["lon", "lat"]] = math.nan
     return table.reindex(columns=REJECTED_COLUMNS)
+
+
+def _none_believed(survey: Survey, dropped: pd.DataFrame) -> SurveyError:
+    counts = ", ".join(
+        f"{n} {name(FIX_REASONS, str(why), 'en')}" for why, n in dropped["reason"].value_counts().items()
+    )
+    return SurveyError(
+        f"not one of the {len(dropped)} fixes can be believed: {counts}",
+        where=survey.track or survey.where,
+        remedy="Look at the times and positions in the track; name another one with --track",
+    )
 
 
 def _told(ready: Ready, why_not: Texts, counts: ReadCounts) -> list[str]:

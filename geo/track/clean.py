@@ -1,5 +1,6 @@
 """Which fixes are believed: the physically impossible ones are rejected, each with its reason."""
 
+import datetime as dt
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
@@ -12,11 +13,15 @@ from geo.track.fixes import Array, Fixes
 from geo.track.sphere import on_sphere
 from geo.track.units import KMH_MPS
 
+NO_DATE: Final = "no_date"
 OUT_OF_RANGE: Final = "out_of_range"
 NULL_ISLAND: Final = "null_island"
 JUMP: Final = "jump"
 STALE: Final = "stale"
 
+_FIRST_S: Final = dt.datetime(1980, 1, 1, tzinfo=dt.UTC).timestamp()
+_END_S: Final = dt.datetime(2200, 1, 1, tzinfo=dt.UTC).timestamp()
+"""Satellites have told the time since 1980; what is later than any drive is a unit misread or a row cut short."""
 _LOOK_BACK: Final = 4096
 _APART_S: Final = 3600.0
 _FEW: Final = 2
@@ -47,14 +52,15 @@ def clean(fixes: Fixes, limits: CleanLimits | None = None) -> tuple[Fixes, pd.Da
         limits: the defaults suit a road vehicle.
 
     Returns:
-        The believed fixes, and the others: `t_s`, `lon`, `lat`, `reason` (`out_of_range`, `null_island`, `jump`,
-        `stale`).
+        The believed fixes, and the others: `t_s`, `lon`, `lat`, `reason` (`no_date`, `out_of_range`, `null_island`,
+        `jump`, `stale`).
     """
     limits = CleanLimits() if limits is None else limits
     reason = np.full(len(fixes), "", dtype=object)
     near_null = np.maximum(np.abs(fixes.lon), np.abs(fixes.lat)) < limits.null_island_deg
     reason[near_null] = NULL_ISLAND
     reason[(np.abs(fixes.lat) > 90) | (np.abs(fixes.lon) > 180)] = OUT_OF_RANGE
+    reason[(fixes.t_s < _FIRST_S) | (fixes.t_s >= _END_S)] = NO_DATE
     rest = np.flatnonzero(reason == "")
     candidates = fixes.where(rest)
     reason[rest[~_consistent(candidates, limits)]] = JUMP

@@ -16,6 +16,8 @@ from geo.track.trajectory import Trajectory
 
 _LASTING_S = 60.0
 """An error that outlasts what smoothing sees lasts minutes; one fix that its receiver doubts is doubted alone."""
+_LONGEST_ONWARD_S = 5.0
+"""After so long a vehicle is known to 8 to 12 m per axis, as is stated; beyond that its going straight is a guess."""
 
 
 class SmoothParams(BaseModel):
@@ -43,7 +45,7 @@ class SmoothParams(BaseModel):
         default=1.0, ge=0, description="error that all fixes share, m per axis, where the receiver states no more"
     )
     extrapolate_s: float = Field(
-        default=1.0, ge=0, description="poses are valid this long beyond the first and last fix"
+        default=1.0, ge=0, description="poses are valid this long beyond the ends, or until the next fix was due"
     )
     max_sd_m: float = Field(
         default=15.0, gt=0, description="poses known less well, m per axis, are not valid; a gap of 20 s is bridged"
@@ -76,9 +78,14 @@ def smooth(fixes: Fixes, crs: CRS, params: SmoothParams | None = None) -> Trajec
         crs,
         states,
         latency_sd_s=params.latency_sd_s,
-        extrapolate_s=params.extrapolate_s,
+        extrapolate_s=_onward_s(fixes, params.extrapolate_s),
         max_sd_m=params.max_sd_m,
     )
+
+
+def _onward_s(fixes: Fixes, least_s: float) -> float:
+    """How long a track goes on beyond its ends, s: until the next fix was due, for pictures since the last one."""
+    return max(least_s, min(float(np.median(np.diff(fixes.t_s))), _LONGEST_ONWARD_S))
 
 
 def _shared_sd_m(fixes: Fixes, plane: PlaneFixes, noise: Noise, least_m: float) -> Array:

@@ -129,9 +129,19 @@ class Trajectory:
         return Poses(asked, x_m, y_m, heading, speed, sd, heading_sd, valid)
 
     def distance_m(self, t_s: npt.ArrayLike) -> Array:
-        """Distance travelled since the first node at `t_s` (n,); it never shrinks, and stays at its end beyond it."""
+        """Distance travelled since the first node at `t_s` (n,); it never shrinks.
+
+        Where a pose is valid beyond the ends it goes on at the speed there, before the first node below zero.
+        """
         asked = np.atleast_1d(np.asarray(t_s, float))
-        return np.asarray(np.interp(asked, self.travel.t_s, self.travel.distance_m))
+        within = np.clip(asked, self.start_s, self.end_s)
+        beyond_s = np.clip(asked - within, -self.extrapolate_s, self.extrapolate_s)
+        travelled = np.interp(within, self.travel.t_s, self.travel.distance_m)
+        out = np.flatnonzero(beyond_s)
+        if len(out):
+            mean, _ = self.states.at(within[out])
+            travelled[out] += np.hypot(mean[:, 2], mean[:, 3]) * beyond_s[out]
+        return np.asarray(travelled)
 
     def time_at(self, distance_m: npt.ArrayLike) -> Array:
         """When the vehicle first reached `distance_m` (n,); nan beyond the track's length."""

@@ -74,6 +74,7 @@ REASONS: Words = {
     "jump": ("測位の飛び", "position jump"),
     "stale": ("以前の走行の残り", "left over from an earlier drive"),
     "null_island": ("緯度経度 0", "zero coordinates"),
+    "no_date": ("ありえない日付", "impossible date"),
     "out_of_range": ("ありえない緯度経度", "impossible coordinates"),
 }
 COMPASS = (

@@ -85,6 +85,15 @@ def test_null_island_and_impossible_coordinates_carry_their_reason() -> None:
     assert rejected["t_s"].tolist() == [T0 + 10, T0 + 20, T0 + 40]
 
 
+@pytest.mark.parametrize("t_s", [-1e12, 0.0, 1.775e12, 1e300])
+def test_a_fix_of_no_possible_date_goes_alone(t_s: float) -> None:
+    fixes = drive()
+    odd = Fixes.of(np.append(fixes.t_s, t_s), np.append(fixes.lon, 140.0), np.append(fixes.lat, 36.0))
+    kept, rejected = clean(odd)
+    assert rejected["reason"].tolist() == ["no_date"]
+    np.testing.assert_array_equal(kept.t_s, fixes.t_s)
+
+
 def test_a_gap_long_enough_to_drive_the_distance_is_no_jump() -> None:
     there, later = drive(), moved(drive(), slice(None), east_m=20_000).shifted(3600)
     both = [np.concatenate([getattr(there, name), getattr(later, name)]) for name in ("t_s", "lon", "lat")]

@@ -510,7 +510,7 @@ def _empty(folder: Path) -> Path:
 def test_no_fix_of_a_real_drive_is_rejected(shared_data: Path, receiver: str) -> None:
     folder = shared_data / "drive" / "comma2k19" / "processed_log" / "GNSS" / receiver
     value = np.load(folder / "value")
-    kept, rejected = clean(Fixes.of(np.load(folder / "t"), value[:, 1], value[:, 0], speed_mps=value[:, 2]))
+    kept, rejected = clean(Fixes.of(value[:, 3] / 1000, value[:, 1], value[:, 0], speed_mps=value[:, 2]))
     assert len(kept) == len(value)
     assert rejected.empty
 

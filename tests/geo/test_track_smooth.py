@@ -256,3 +256,16 @@ def test_one_fix_that_its_receiver_doubts_leaves_no_gap() -> None:
     poses = smooth(off_by(0.0, sd_m=stated), CRS).at(np.arange(10.0, 80.0))
     assert poses.valid.all()
     assert poses.sd_m.max() < 3.0
+
+
+@pytest.mark.parametrize(("dt_s", "onward_s"), [(0.5, 1.0), (3.0, 3.0), (20.0, 5.0)])
+def test_a_track_goes_on_until_the_next_fix_was_due_and_says_how_little_is_known(dt_s: float, onward_s: float) -> None:
+    fixes = fixes_of("straight", seed=4, white_m=0.3, dt_s=dt_s)
+    track = smooth(fixes, CRS, SmoothParams(max_sd_m=100.0))
+    steps = np.arange(0.0, 7.0, 0.5)
+    for end_s, sign in ((track.end_s, 1), (track.start_s, -1)):
+        poses = track.at(end_s + sign * steps)
+        assert poses.valid.tolist() == (steps <= onward_s).tolist()
+        assert (np.diff(poses.sd_m[poses.valid]) > 0).all()
+        went = np.abs(track.distance_m(end_s + sign * steps) - track.distance_m(end_s))
+        np.testing.assert_allclose(went, 12.0 * np.minimum(steps, onward_s), rtol=0.15)

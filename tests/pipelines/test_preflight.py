@@ -4,6 +4,7 @@ import datetime as dt
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from driven import BEGUN, north, picture, ready, survey_of, track
 from filming import Film, grey, write_film
@@ -12,7 +13,7 @@ from PIL import Image
 from pipelines.errors import OutputError, SurveyError
 from pipelines.params import RoadParams
 from pipelines.report.words import REASONS, name
-from pipelines.road.job import Job, refuse_mixing, run_road, surveyed_m
+from pipelines.road.job import Job, _rejected, refuse_mixing, run_road, surveyed_m
 
 
 def round_a_bend(second: float) -> tuple[float, float]:
@@ -152,6 +153,39 @@ def test_a_track_of_a_receiver_that_lost_count_of_gps_weeks_is_moved_to_the_fram
     assert found.date.isoformat() == "2026-04-21"
     assert found.scene.trajectory.distance_m(found.t_s) == pytest.approx(100.0, abs=1.0)
     assert any(line.startswith("the track is dated 1024 weeks before the frames") for line in found.lines)
+
+
+def csv_survey(tmp_path, rows):
+    picture(tmp_path / "frames" / "1.jpg", 10)
+    log = tmp_path / "log.csv"
+    log.write_text("\n".join(["time,lat,lon", *rows]), encoding="utf-8")
+    track(tmp_path / "track.gpx", range(0, 31, 2))
+    return replace(survey_of(tmp_path), track=log)
+
+
+def test_one_time_in_milliseconds_costs_one_fix(tmp_path):
+    rows = [f"{BEGUN.timestamp() + k:.0f},{north(k)[0]},{north(k)[1]}" for k in range(31)]
+    found = ready(csv_survey(tmp_path, [*rows, f"{BEGUN.timestamp() * 1000:.0f},36.1,140.1"]))
+    assert len(found.chosen) == 1
+    assert found.rejected[["item", "reason"]].to_numpy().tolist() == [["fix 1.77673e+12 s", "no_date"]]
+    assert name(REASONS, "no_date", "en") == "impossible date"
+
+
+def test_a_track_without_a_fix_to_believe_is_refused_with_the_reasons(tmp_path):
+    rows = [f"{BEGUN.timestamp() + k:.0f},{0 if k else 99},0" for k in range(31)]
+    with pytest.raises(SurveyError, match=r"not one of the 31 fixes .*: 30 zero coordinates, 1 impossible coordinates"):
+        ready(csv_survey(tmp_path, rows))
+
+
+def test_rejected_fixes_that_state_no_place_are_rows_without_a_point(tmp_path):
+    odd = {5: (0.0, 0.0), 10: (99.0, 140.1), 15: (36.5, 140.1)}
+    places = [odd.get(k, north(k)) for k in range(31)]
+    rows = [f"{BEGUN.timestamp() + k:.0f},{lat},{lon}" for k, (lat, lon) in enumerate(places)]
+    found = ready(csv_survey(tmp_path, rows))
+    assert found.rejected["reason"].tolist() == ["null_island", "out_of_range", "jump"]
+    none = pd.DataFrame({"item": [], "reason": [], "detail": []})
+    points = _rejected(found, none, {}).geometry
+    assert points.isna().tolist() == [True, True, False]
 
 
 def test_films_of_the_same_time_are_refused(tmp_path):
