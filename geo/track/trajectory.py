@@ -36,8 +36,8 @@ class States(Protocol):
 class _Travel:
     """The track finely sampled in time: position (n, 2), heading held while standing, travelled distance.
 
-    Where nobody knows the way there are no samples, and the distance grows by the chord of the gap; `piece` counts from
-    0 and steps over each.
+    Where nobody knows the way there are no samples, and the distance grows by the chord of the gap. `ways` are the
+    parts in between, float64 (n, 2) each, which go on into gaps as far as the way is known.
     """
 
     t_s: Array
@@ -45,7 +45,7 @@ class _Travel:
     heading_deg: Array
     heading_sd_deg: Array
     distance_m: Array
-    piece: npt.NDArray[np.int64]
+    ways: tuple[Array, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +156,7 @@ class Trajectory:
         Raises:
             TrackError: the vehicle never moved where the way is known.
         """
-        travel = self.travel
-        moved = (np.diff(travel.distance_m, prepend=-1.0) > 0) | (np.diff(travel.piece, prepend=-1) > 0)
-        pieces = [travel.xy_m[moved & (travel.piece == one)] for one in range(int(travel.piece[-1]) + 1)]
-        lines = [LineString(piece) for piece in pieces if len(piece) > 1]
+        lines = [LineString(way) for way in self.travel.ways if len(way) > 1]
         if not lines:
             raise TrackError("the vehicle never moved", remedy="Check that the track belongs to the frames")
         return lines[0] if len(lines) == 1 else MultiLineString(lines)
@@ -190,7 +187,9 @@ def _travel(states: States, max_sd_m: float) -> _Travel:
     # The bridge over a long gap leaves and arrives at the vehicle's speed and swings out by kilometres between.
     known = np.sqrt(np.maximum(cov[:, 0, 0] + cov[:, 1, 1], 0.0) / 2) <= max_sd_m
     known[[0, -1]] = True
-    known[_turning_back(np.searchsorted(times, states.t_s), mean[:, :2], known)] = False
+    sure, way = known.copy(), mean[:, :2]
+    back, past = _turning_back(np.searchsorted(times, states.t_s), way, known)
+    known[back], sure[past] = False, False
     gap = np.diff(np.flatnonzero(known)) > 1
     times, mean, cov = times[known], mean[known], cov[known]
     velocity = mean[:, 2:]
@@ -202,8 +201,11 @@ def _travel(states: States, max_sd_m: float) -> _Travel:
     # A standing receiver wanders by metres: that is no distance travelled.
     steps[~(moving[1:] | moving[:-1] | gap)] = 0.0
     distance = np.concatenate([[0.0], np.cumsum(steps)])
-    piece = np.concatenate([[0], np.cumsum(gap)])
-    return _Travel(times, mean[:, :2], heading_of(velocity)[held], sd, distance, piece)
+    driven = sure.copy()
+    driven[known] = np.append(True, np.diff(distance) > 0)
+    ways = np.split(np.arange(len(sure))[sure], np.flatnonzero(np.diff(np.flatnonzero(sure)) > 1) + 1)
+    parts = tuple(way[part[driven[part]]] for part in ways)
+    return _Travel(times, mean[:, :2], heading_of(velocity)[held], sd, distance, parts)
 
 
 def _staying(t_s: Array, xy_m: Array, cov: Array) -> npt.NDArray[np.bool_]:
@@ -219,8 +221,10 @@ def _staying(t_s: Array, xy_m: Array, cov: Array) -> npt.NDArray[np.bool_]:
     return np.asarray(inside & (wander <= np.maximum(STANDING_M, STANDING_SIGMAS * sd)), np.bool_)
 
 
-def _turning_back(nodes: npt.NDArray[np.intp], xy_m: Array, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    """Places of the samples between two nodes from which the chord over what is not `known` would lead back.
+def _turning_back(
+    nodes: npt.NDArray[np.intp], xy_m: Array, known: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Samples between two nodes from which the chord over what is not `known` would lead back.
 
     The bridge goes on for some seconds as the vehicle went; where that is past the next fix, it is no way driven.
 
@@ -228,17 +232,22 @@ def _turning_back(nodes: npt.NDArray[np.intp], xy_m: Array, known: npt.NDArray[n
         nodes: the nodes' places among the samples, (m,).
         xy_m: float64 (n, 2), the samples' positions.
         known: bool (n,), which of them are known well enough.
+
+    Returns:
+        Their places: of all such, and of those where the two ends together go farther than the nodes lie apart.
     """
     lost = np.flatnonzero(~known)
-    out = [np.empty(0, np.intp)]
+    back, past = [np.empty(0, np.intp)], [np.empty(0, np.intp)]
     for k in np.unique(np.searchsorted(nodes, lost, side="right") - 1):
         first, last = nodes[k], nodes[k + 1]
         inside = lost[slice(*np.searchsorted(lost, [first, last + 1]))]
         leave, arrive = max(inside[0] - 1, first), min(inside[-1] + 1, last)
         chord = xy_m[arrive] - xy_m[leave]
         if min(chord @ (xy_m[leave] - xy_m[first]), chord @ (xy_m[last] - xy_m[arrive])) < 0:
-            out.append(np.arange(first + 1, last))
-    return np.concatenate(out)
+            back.append(np.arange(first + 1, last))
+            gone = np.hypot(*(xy_m[leave] - xy_m[first])) + np.hypot(*(xy_m[last] - xy_m[arrive]))
+            past += back[-1:] if gone >= np.hypot(*(xy_m[last] - xy_m[first])) else []
+    return np.concatenate(back), np.concatenate(past)
 
 
 def _fine_times(nodes: Array) -> Array:
