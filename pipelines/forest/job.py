@@ -30,6 +30,7 @@ from pipelines.forest.params import ForestParams
 from pipelines.forest.previous import MAP_VERSION, Previous, read_previous
 from pipelines.forest.publish import GEOPACKAGE_NAME, PROJECT_NAME, Published, publish
 from pipelines.forest.register import Register, read_register
+from pipelines.forest.reports import TABLE_NAME
 from pipelines.forest.results import Results
 from pipelines.forest.shapes import extent_of
 from pipelines.forest.stands import COLUMNS, count_error, stand_table
@@ -42,7 +43,8 @@ from pipelines.orthophoto import Scan, Scanned, ortho_key, plan_scan, scan, scan
 __all__ = ["ForestInput", "ForestJob", "run_forest"]
 
 Progress = Callable[[int, int], None]
-_RECORDS = {GEOPACKAGE_NAME: "published", PROJECT_NAME: "published-project"}
+_RECORDS = {GEOPACKAGE_NAME: "published", PROJECT_NAME: "published-project", TABLE_NAME: "published-table"}
+"""Product that people edit → what was published of it, in the work folder, so that edits are noticed."""
 
 
 def _silent(_line: str) -> None:
@@ -262,6 +264,7 @@ def _refuse_lost_work(given: ForestInput, out_dir: Path, work: Path) -> None:
     remedies = {
         GEOPACKAGE_NAME: f"Give another --out, and --previous {product} to take over what people wrote",
         PROJECT_NAME: "Give another --out, or save your project under another name and delete this one",
+        TABLE_NAME: "Give another --out, or move the table out of this folder (what is filled in there stays there)",
     }
     for name, remedy in remedies.items():
         refuse_edited(out_dir / name, work / _RECORDS[name], remedy)

@@ -95,7 +95,7 @@ def publish(
         write_geopackage(part, tables, _date(results) or _UNDATED)
         admit(out_dir / GEOPACKAGE_NAME, part)
     _write_qgis(out_dir, results, tables, beneath, admit)
-    reports = write_reports(results, beneath, out_dir, languages)
+    reports = write_reports(results, beneath, out_dir, languages, admit)
     with replacing(out_dir / SUMMARY_NAME) as part:
         part.write_text("\n".join([results.survey, *ortho.lines, *results.lines(), ""]), encoding="utf-8")
     return Published(

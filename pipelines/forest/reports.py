@@ -7,6 +7,7 @@ from typing import Final
 
 from PIL import Image
 
+from pipelines.edited import Admit
 from pipelines.files import replacing
 from pipelines.forest.backdrop import Backdrop
 from pipelines.forest.document import stand_document
@@ -15,7 +16,7 @@ from pipelines.forest.picture import plain_map
 from pipelines.forest.register_csv import register_csv
 from pipelines.forest.results import Results
 
-__all__ = ["Reports", "write_reports"]
+__all__ = ["TABLE_NAME", "Reports", "write_reports"]
 
 PAGE_NAME: Final = "stand_map.html"
 TABLE_NAME: Final = "stands.csv"
@@ -31,7 +32,9 @@ class Reports:
     table: Path
 
 
-def write_reports(results: Results, beneath: Backdrop, out_dir: Path, languages: tuple[str, ...]) -> Reports:
+def write_reports(
+    results: Results, beneath: Backdrop, out_dir: Path, languages: tuple[str, ...], admit: Admit
+) -> Reports:
     """Write the reports, each whole or not at all.
 
     Args:
@@ -40,6 +43,7 @@ def write_reports(results: Results, beneath: Backdrop, out_dir: Path, languages:
         out_dir: the folder, which exists.
         languages: ja, en or both; the page shows the first one first, and the table's headings are Japanese where
             that is among them, as the register's are.
+        admit: called with the table, which people fill in, and the file that is about to take its place.
 
     Raises:
         OutputError: the folder cannot be written, or the disk is full.
@@ -54,6 +58,7 @@ def write_reports(results: Results, beneath: Backdrop, out_dir: Path, languages:
         part.write_text(stand_page(results, maps), encoding="utf-8")
     with replacing(reports.table) as part:
         part.write_bytes(register_csv(results, "ja" if "ja" in languages else languages[0]))
+        admit(reports.table, part)
     return reports
 
 

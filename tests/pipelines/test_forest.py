@@ -141,6 +141,20 @@ def test_a_map_that_was_edited_is_not_overwritten(ortho, tmp_path):
         run_forest(ForestInput(ortho), _job(tmp_path / "out"))
 
 
+def test_a_table_that_was_filled_in_is_not_overwritten(ortho, tmp_path):
+    _, published = run_forest(ForestInput(ortho), _job(tmp_path / "out"))
+    table = published.reports.table
+    with table.open("ab") as file:
+        file.write("スギ,45\r\n".encode())
+    filled = table.read_bytes()
+    with pytest.raises(OutputError, match=r"stands\.csv: .*edited since.*move the table out"):
+        run_forest(ForestInput(ortho), _job(tmp_path / "out"))
+    assert table.read_bytes() == filled
+    table.rename(tmp_path / "stands.csv")
+    run_forest(ForestInput(ortho), _job(tmp_path / "out"))
+    assert table.exists()
+
+
 _KILLED = """
 import sys, time
 from pathlib import Path
