@@ -21,6 +21,7 @@ from rasterio.windows import Window
 from geo.errors import CrsError, RasterError
 from geo.raster.files import check_whole, is_placed, opened
 from geo.raster.place import apply
+from geo.raster.units import height_unit
 
 __all__ = ["HeightModel", "Heights", "open_heights"]
 
@@ -70,19 +71,21 @@ def open_heights(
     """Open a height model that is to lie under an orthophoto.
 
     Args:
-        path: one band, metres above ground, or, with a `terrain`, of the surface.
+        path: one band, heights above ground, or, with a `terrain`, of the surface; metres unless the file states
+            another unit.
         plane: the CRS it is to be read in; the files may be in others.
         bounds: west, south, east, north of the orthophoto in `plane`.
-        terrain: one band, metres of the bare ground above the same datum as the surface.
+        terrain: one band, heights of the bare ground above the same datum as the surface, in a unit of its own.
 
     Raises:
         CrsError: no CRS.
-        RasterError: several bands, cut off, no overlap with `bounds`, or what stands is mostly higher than any tree.
+        RasterError: several bands, cut off, no overlap with `bounds`, an unknown unit, or what stands is mostly
+            higher than any tree.
     """
-    pixel_m, extent = _measured(Path(path), plane, bounds)
+    pixel_m, extent, lines = _measured(Path(path), plane, bounds)
     if terrain is not None:
-        _measured(Path(terrain), plane, bounds)
-    model = HeightModel(Path(path), plane, pixel_m, extent, terrain if terrain is None else Path(terrain))
+        lines += _measured(Path(terrain), plane, bounds)[2]
+    model = HeightModel(Path(path), plane, pixel_m, extent, terrain if terrain is None else Path(terrain), lines)
     with reading(model) as reader:
         sample = _without_filler(reader.sampled(bounds))
     standing = sample[sample > _GROUND_M]  # open forest is mostly ground, which is low in any unit
@@ -100,7 +103,7 @@ def open_heights(
         f"the surface comes down to {lowest:+.0f} m from the terrain, not to the ground: unless trees hide all of it, "
         "the two models have different datums (ellipsoid, geoid) and heights are wrong by that much"
     )
-    return replace(model, lines=(told,))
+    return replace(model, lines=(*lines, told))
 
 
 def _without_filler(sample: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -113,8 +116,8 @@ def _without_filler(sample: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _measured(
     path: Path, plane: CRS, bounds: tuple[float, float, float, float]
-) -> tuple[float, tuple[float, float, float, float]]:
-    """Metres per pixel and extent in the plane of a file of heights that overlaps `bounds`."""
+) -> tuple[float, tuple[float, float, float, float], tuple[str, ...]]:
+    """Metres per pixel and extent in the plane of a file of heights that overlaps `bounds`, and what to tell of it."""
     with opened(path) as source:
         check_whole(source, path)
         if source.count != 1:
@@ -122,6 +125,7 @@ def _measured(
         if source.crs is None or not is_placed(source.transform):
             remedy = "Assign it: `gdal_edit.py -a_srs EPSG:6677 chm.tif`"
             raise CrsError("has no coordinate reference system", where=path, remedy=remedy)
+        unit, _ = height_unit(source, path)
         with WarpedVRT(source, crs=plane.to_wkt()) as warped:
             pixel_m, (left, bottom, right, top) = float(abs(warped.transform.a)), tuple(warped.bounds)
     west, south, east, north = bounds
@@ -129,7 +133,8 @@ def _measured(
         what = f"does not overlap the orthophoto (in {plane.name}: x {left:,.0f} to {right:,.0f}, y {bottom:,.0f} to "
         what += f"{top:,.0f}; orthophoto x {west:,.0f} to {east:,.0f}, y {south:,.0f} to {north:,.0f})"
         raise RasterError(what, where=path, remedy="Check both files' CRS")
-    return pixel_m, (left, bottom, right, top)
+    told = (f"{path.name}: heights are in {unit}, converted to metres",) if unit else ()
+    return pixel_m, (left, bottom, right, top), told
 
 
 @contextmanager
@@ -150,7 +155,8 @@ def reading(model: HeightModel) -> Iterator["HeightReader"]:
         def file_of(path: Path, resampling: Resampling) -> HeightFile:
             source = stack.enter_context(opened(path))
             warped = stack.enter_context(WarpedVRT(source, **options, resampling=resampling))
-            return HeightFile(path, warped, float(source.scales[0]), float(source.offsets[0]))
+            metres = height_unit(source, path)[1]
+            return HeightFile(path, warped, metres * float(source.scales[0]), metres * float(source.offsets[0]))
 
         # Terrain models are coarse: their pixels would be steps in the heights.
         terrain = None if model.terrain is None else file_of(model.terrain, Resampling.bilinear)

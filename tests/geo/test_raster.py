@@ -228,6 +228,47 @@ def test_height_models_that_do_not_fit_are_refused(tmp_path):
         open_heights(_heights(tmp_path / "lost.tif", crs=None), plane, bounds)
 
 
+@pytest.mark.parametrize(
+    ("metres", "unit", "crs", "told"),
+    [
+        (0.3048, "ft", "EPSG:6677", "feet"),
+        (1200 / 3937, None, "EPSG:6677+6360", "US survey feet"),
+        (0.01, "cm", "EPSG:6677", "centimetres"),
+        (1, "m", "EPSG:6677", None),
+        (1, "metre", "EPSG:6677+6695", None),
+        (1, None, "EPSG:6697", None),
+    ],
+)
+def test_heights_are_converted_from_the_unit_that_the_file_states(tmp_path, metres, unit, crs, told):
+    values = np.linspace(3, 20, 32 * 48, dtype=np.float32).reshape(32, 48)
+    where = {"transform": Affine(1e-5, 0, 139.6118, 0, -1e-5, 35.7293)} if crs == "EPSG:6697" else {}
+    path = _heights(tmp_path / "chm.tif", values=(values / metres).astype(np.float32), crs=crs, **where)
+    _units(path, unit)
+    model = open_heights(path, CRS(6677), (-20_000.0, -30_032.0, -19_952.0, -30_000.0))
+    with reading(model) as reader:
+        assert np.nanmax(reader.read(0, 0, *reader.size_px).values) == pytest.approx(20, abs=0.1)
+    assert [f"heights are in {told}" in line for line in model.lines] == ([] if told is None else [True])
+
+
+def test_a_terrain_may_have_another_unit_than_the_surface_and_an_unknown_one_is_refused(tmp_path):
+    plane, bounds = CRS(6677), (-20_000.0, -30_032.0, -19_952.0, -30_000.0)
+    surface = _heights(tmp_path / "dsm.tif", values=np.float32(112))
+    terrain = _units(_heights(tmp_path / "dtm.tif", values=np.float32(100 / 0.3048)), "ft")
+    model = open_heights(surface, plane, bounds, terrain)
+    with reading(model) as reader:
+        assert reader.read(0, 0, 48, 32).values == pytest.approx(12, abs=1e-3)
+    assert model.lines[0] == "dtm.tif: heights are in feet, converted to metres"
+    with pytest.raises(RasterError, match=r"odd\.tif: its heights are in 'degC'.*gdal_edit"):
+        open_heights(_units(_heights(tmp_path / "odd.tif"), "degC"), plane, bounds)
+
+
+def _units(path, unit):
+    with rasterio.open(path, "r+") as target:
+        if unit is not None:
+            target.set_band_unit(1, unit)
+    return path
+
+
 def test_heights_in_other_units_or_above_the_sea_are_refused_and_scales_applied(tmp_path):
     bounds = (-20_000.0, -30_032.0, -19_952.0, -30_000.0)
     plane = CRS(6677)
