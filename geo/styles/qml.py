@@ -162,8 +162,10 @@ def _labelling(root: Element, labels: Labels, kind: Kind) -> None:
 
 def _tip_html(tip: MapTip, form: Form, aliases: Aliases) -> str:
     def value(column: str) -> str:
-        shown = f'represent_value("{column}")' if column in form.choices else f'"{column}"'
-        return f"[% coalesce({shown}, '–') %]"
+        field = f'"{column.replace(chr(34), 2 * chr(34))}"'
+        shown = f"represent_value({field})" if column in form.choices else field
+        # Tips are HTML, to QGIS; what stands in a column is text.
+        return f"[% replace(replace(coalesce({shown}, '–'), '&', '&amp;'), '<', '&lt;') %]"
 
     lines = [f"<b>{value(tip.title)}</b>"]
     if tip.rows:

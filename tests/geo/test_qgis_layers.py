@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -196,3 +197,28 @@ def test_the_map_tip_names_the_class_and_finds_the_photo_beside_the_geopackage(p
     assert "<b>D40</b>" in tip
     assert "<td>状態 (Status)</td><td>未対応 Open</td>" in tip
     assert f"file:///{tmp_path}/photos/a.jpg" in tip
+
+
+def test_what_stands_in_a_column_is_text_in_a_map_tip_and_no_markup(tmp_path: Path) -> None:
+    frame = gpd.GeoDataFrame(
+        {
+            "stand": ["<A>1"],
+            'memo "2"': ['d < 30 & <img src="http://192.0.2.1/t.png">'],
+            "stems": pd.array([12], dtype="Int32"),
+            "flown": [dt.date(2024, 4, 1)],
+            "height_m": [12.5],
+            "gap_pct": [float("nan")],
+        },
+        geometry=[box(0, 0, 10, 10)],
+        crs=CRS,
+    )
+    form = Form(tip=MapTip("stand", tuple(column for column in frame.columns if column not in ("stand", "geometry"))))
+    write_geopackage(
+        tmp_path / "tips.gpkg",
+        [Layer("stands", frame, Single("polygon", Symbol("#56b4e9"), form))],
+        dt.date(2024, 5, 1),
+    )
+    tip = _probe(tmp_path, geopackage=tmp_path / "tips.gpkg", layers=["stands"], tip=["stands", 1])["tip"]
+    assert "<b>&lt;A>1</b>" in tip
+    cells = ['d &lt; 30 &amp; &lt;img src="http://192.0.2.1/t.png">', "12", "2024-04-01", "12.5", "–"]
+    assert re.findall("</td><td>(.*?)</td>", tip) == cells
