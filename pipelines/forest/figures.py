@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.forest.ground import HEIGHTS_SHARE
 from pipelines.forest.results import Results
 from pipelines.forest.stands import interval
 
@@ -21,7 +22,8 @@ class Figures:
         per_ha: stems/ha; `low_ha` and `high_ha` are its 90 % interval.
         cover_pct: ground under crowns.
         diameter_m: mean crown diameter.
-        height_m: mean height of the crowns that have one.
+        height_m: mean height of the crowns that have one; nan where heights cover less than half of the
+            ground.
         n_gaps: canopy gaps; `gap_ha` is their area. Open land is not among them.
     """
 
@@ -40,7 +42,8 @@ class Figures:
 def figures_of(results: Results) -> Figures:
     """The figures of a survey."""
     counted = results.crowns[results.crowns["counted"]]
-    heights = counted["height_m"].to_numpy(np.float64) if "height_m" in counted else np.empty(0)
+    known = "height_m" in counted and not results.ground.measured_share < HEIGHTS_SHARE
+    heights = counted["height_m"].to_numpy(np.float64) if known else np.empty(0)
     gaps = results.gaps[results.gaps["kind"] == "gap"]
     area, seen = results.area_ha, float(results.ground.seen.sum())
     low, high = interval(results.n_counted, results.error.sd)

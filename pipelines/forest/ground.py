@@ -15,10 +15,12 @@ from rasterio.warp import Resampling, reproject
 from geo.raster import Grid
 from geo.raster.grid import CELL_PX
 
-__all__ = ["MESH_M", "Ground", "covered", "ground_of"]
+__all__ = ["HEIGHTS_SHARE", "MESH_M", "Ground", "covered", "ground_of"]
 
 Flags = NDArray[np.bool_]
 MESH_M: Final = 20
+HEIGHTS_SHARE: Final = 0.5
+"""Mean heights are given where the height model covers at least this much of what was photographed."""
 _SIDES_M: Final = (0.5, 1.0, 2.5, 5.0)
 """Cells of these sides fill a mesh of 20 m, stands' cells of 10 m, and the cells of 5 m that changes are found in."""
 _MOST_CELLS: Final = 30_000_000
@@ -36,6 +38,7 @@ class Ground:
         cell_m: side of a cell.
         seen: bool (rows, columns), photographed; whole meshes both ways.
         cover: bool (rows, columns), photographed and under a crown.
+        measured: bool (rows, columns), covered by the height model; None where there is none.
     """
 
     crs: CRS
@@ -44,6 +47,7 @@ class Ground:
     cell_m: float
     seen: Flags
     cover: Flags
+    measured: Flags | None = None
 
     @property
     def transform(self) -> Affine:
@@ -54,6 +58,12 @@ class Ground:
     def cell_m2(self) -> float:
         """Area of a cell."""
         return self.cell_m**2
+
+    @property
+    def measured_share(self) -> float:
+        """Share of the photographed ground that the height model covers; nan where there is none of either."""
+        seen = int(self.seen.sum())
+        return np.nan if self.measured is None or not seen else float((self.measured & self.seen).sum()) / seen
 
     def blocks(self, values: NDArray[np.generic], side_m: float) -> NDArray[np.float64]:
         """Area, m², where `values` (rows, columns) hold, in blocks of `side_m`: float64 (rows, columns) of blocks.

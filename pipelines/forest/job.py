@@ -25,6 +25,7 @@ from pipelines.forest.delineate import delineate
 from pipelines.forest.gaps import gap_ground, gaps
 from pipelines.forest.ground import Ground, ground_of, plane_bounds
 from pipelines.forest.heights import fine_enough, with_heights
+from pipelines.forest.measured import with_measured
 from pipelines.forest.mesh import mesh20m
 from pipelines.forest.params import ForestParams
 from pipelines.forest.previous import MAP_VERSION, Previous, read_previous
@@ -178,6 +179,8 @@ def _assessed(ready: _Ready, seen: Scanned, job: ForestJob) -> Results:
     if ready.heights is not None:
         crowns = with_heights(crowns, ready.heights, params.canopy)
     ground = ground_of(grid, seen.cells, crowns[crowns["counted"]])
+    if ready.heights is not None:
+        ground = with_measured(ground, ready.heights)
     crowns = _on_ground(crowns, ground)
     types = None
     if ready.named is not None:

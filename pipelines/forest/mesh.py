@@ -9,7 +9,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geo.crs import JAPAN_PLANE_ZONES, JGD2000_PLANE_ZONES
-from pipelines.forest.ground import MESH_M, Ground
+from pipelines.forest.ground import HEIGHTS_SHARE, MESH_M, Ground
 from pipelines.forest.params import MeshParams
 
 __all__ = ["mesh20m", "mesh_names"]
@@ -25,7 +25,8 @@ def mesh20m(ground: Ground, crowns: gpd.GeoDataFrame, params: MeshParams) -> gpd
     Args:
         ground: what was photographed and covered.
         crowns: with `counted`, and `height_m` where a height model was read.
-        params: from which share seen figures are given; below it they are null, not zero.
+        params: from which share seen figures are given; below it they are null, not zero. So are heights where the
+            height model covers less than half of what was seen.
 
     Returns:
         `mesh`, `seen_pct`, `stems`, `stems_ha`, `cover_pct`, `crown_diameter_m`, `height_m`, `height_max_m`, polygon.
@@ -55,10 +56,18 @@ def mesh20m(ground: Ground, crowns: gpd.GeoDataFrame, params: MeshParams) -> gpd
         "crown_diameter_m": figure(groups["crown_diameter_m"].mean()),
     }
     if "height_m" in crowns:
-        table |= {"height_m": figure(groups["height_m"].mean()), "height_max_m": figure(groups["height_m"].max())}
+        high = _measured(ground)[rows, columns] >= HEIGHTS_SHARE * area
+        mean, most = (figure(one) for one in (groups["height_m"].mean(), groups["height_m"].max()))
+        table |= {"height_m": np.where(high, mean, np.nan), "height_max_m": np.where(high, most, np.nan)}
     west, north = ground.west_m + MESH_M * columns, ground.north_m - MESH_M * rows
     shapes = shapely.box(west, north - MESH_M, west + MESH_M, north)
     return gpd.GeoDataFrame(pd.DataFrame(table), geometry=shapes, crs=ground.crs)
+
+
+def _measured(ground: Ground) -> NDArray[np.float64]:
+    """Area, m², of what was seen and has heights, by mesh."""
+    known = ground.seen if ground.measured is None else ground.seen & ground.measured
+    return ground.blocks(known, MESH_M)
 
 
 def mesh_names(ground: Ground, rows: Ints, columns: Ints) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import geopandas as gpd
+import numpy as np
 
 from models.card import ModelCard
 from pipelines.forest.change import Change
@@ -76,6 +77,9 @@ class Results:
         if "height_m" in self.crowns:
             by = self.crowns["seen_by"].value_counts()
             kinds = (("both", "seen in both"), ("image", "in the image alone"), ("chm", "in the height model alone"))
+            share = 100 * self.ground.measured_share
+            if np.isfinite(share):
+                yield f"heights cover {share:.3g} % of it; means are given where they cover half or more"
             yield "crowns " + ", ".join(f"{by.get(key, 0):,} {name}" for key, name in kinds)
         n_gaps = int((self.gaps["kind"] == "gap").sum())
         yield f"{len(self.stands):,} stands, {len(self.mesh):,} meshes of 20 m, {n_gaps:,} canopy gaps"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 
 from models.card import ModelCard
-from pipelines.forest.ground import Ground
+from pipelines.forest.ground import HEIGHTS_SHARE, Ground
 from pipelines.forest.params import StandParams
 from pipelines.forest.tree_types import TYPES, UNKNOWN
 
@@ -27,6 +27,7 @@ _NONE_FOUND: Final = 3.0
 _FOREST_PCT: Final = 10.0
 """Forest has at least this crown cover (FAO, Forest Resources Assessment 2020, terms and definitions)."""
 
+_HEIGHTS: Final = ("height_m", "height_p50_m", "height_p95_m", "height_max_m")
 COLUMNS: Final = (
     "stand",
     "origin",
@@ -86,9 +87,11 @@ def stand_table(
 ) -> gpd.GeoDataFrame:
     """The stands with their figures; nulls where nothing of a stand was photographed.
 
+    Heights are null, too, where the height model covers less than half of what was photographed of a stand.
+
     Args:
         stands: `stand`, `origin`, perhaps the register's own columns, polygons; a register's may overlap.
-        ground: what was photographed and covered.
+        ground: what was photographed, covered and measured.
         crowns: with `counted`, and `height_m` and `type` where they are known.
         in_gap: bool (rows, columns) of `ground`, from `gap_ground`.
         error: of counts.
@@ -104,7 +107,7 @@ def stand_table(
         {**_areas(shape, ground, in_gap), **_sizes(counted.iloc[inside])}
         for shape, inside in zip(shapes, members, strict=True)
     ]
-    nothing = {**dict.fromkeys(("area", "seen", "covered", "gaps"), 0.0), **_sizes(counted.iloc[:0])}
+    nothing = {**dict.fromkeys(("area", "seen", "covered", "measured", "gaps"), 0.0), **_sizes(counted.iloc[:0])}
     # Without stands the table has its columns all the same.
     table = pd.DataFrame([_figures(row, error) for row in rows or [nothing]]).iloc[: len(rows)]
     table = table.astype({"n_crowns": pd.Int32Dtype()})
@@ -157,16 +160,16 @@ def _nearest(shapes: Objects, points: Objects, radius_m: Floats, lone: Ints) -> 
 
 
 def _areas(shape: shapely.Geometry, ground: Ground, in_gap: np.ndarray) -> dict[str, float]:
-    """Areas of a polygon, m²: its own, photographed, covered, in gaps."""
+    """Areas of a polygon, m²: its own, photographed, covered, with heights, in gaps."""
     part, corner = ground.around(shape)
-    areas = {"area": float(shape.area), "seen": 0.0, "covered": 0.0, "gaps": 0.0}
+    areas = {"area": float(shape.area), "seen": 0.0, "covered": 0.0, "measured": 0.0, "gaps": 0.0}
     size = ground.seen[part].shape
     if 0 in size:
         return areas
     inside = (rasterize([shape], size, transform=corner, dtype=np.uint8) > 0) & ground.seen[part]
-    sums = [inside, inside & ground.cover[part], inside & in_gap[part]]
-    seen, covered, in_gaps = (float(one.sum()) * ground.cell_m2 for one in sums)
-    return {**areas, "seen": seen, "covered": covered, "gaps": in_gaps}
+    measured = inside if ground.measured is None else inside & ground.measured[part]
+    sums = {"seen": inside, "covered": inside & ground.cover[part], "measured": measured, "gaps": inside & in_gap[part]}
+    return {**areas, **{name: float(one.sum()) * ground.cell_m2 for name, one in sums.items()}}
 
 
 def _sizes(crowns: gpd.GeoDataFrame) -> dict[str, Any]:
@@ -179,11 +182,10 @@ def _sizes(crowns: gpd.GeoDataFrame) -> dict[str, Any]:
     if "height_m" not in crowns:
         return sizes
     heights = crowns["height_m"].dropna().to_numpy(np.float64)
-    names = ("height_m", "height_p50_m", "height_p95_m", "height_max_m")
     if not len(heights):
-        return {**sizes, **dict.fromkeys(names, np.nan)}
+        return {**sizes, **dict.fromkeys(_HEIGHTS, np.nan)}
     p50, p95 = np.percentile(heights, [50, 95])
-    return {**sizes, **dict(zip(names, (heights.mean(), p50, p95, heights.max()), strict=True))}
+    return {**sizes, **dict(zip(_HEIGHTS, (heights.mean(), p50, p95, heights.max()), strict=True))}
 
 
 def _type_shares(crowns: gpd.GeoDataFrame) -> dict[str, float]:
@@ -196,7 +198,9 @@ def _type_shares(crowns: gpd.GeoDataFrame) -> dict[str, float]:
 
 def _figures(row: dict[str, Any], error: CountError) -> dict[str, Any]:
     area, seen, n = row.pop("area"), row.pop("seen"), row["n_crowns"]
-    covered, in_gaps = row.pop("covered"), row.pop("gaps")
+    covered, measured, in_gaps = row.pop("covered"), row.pop("measured"), row.pop("gaps")
+    if measured < HEIGHTS_SHARE * seen:
+        row |= {name: np.nan for name in _HEIGHTS if name in row}
     figures = {"area_ha": area / 1e4, "seen_pct": min(100.0, 100 * seen / area) if area else 0.0, **row}
     names = ("stem_density_ha", "stem_density_low_ha", "stem_density_high_ha", "crown_cover_pct", "gap_pct")
     sizes = dict.fromkeys(("crown_diameter_m", "crown_diameter_qm_m"), np.nan)

@@ -96,6 +96,8 @@ def worth_lines(results: Results, lang: str) -> list[str]:
     if "height_m" in results.crowns:
         counted = results.crowns[results.crowns["counted"]]
         lines.append(say("worth_heights", lang, n=f"{int((counted['seen_by'] == 'chm').sum()):,}"))
+        if math.isfinite(share := results.ground.measured_share):
+            lines.append(say("worth_measured", lang, share=f"{100 * share:.3g}"))
     if (types := results.types) is not None:
         figures = {"right": f"{100 * types.right:.0f}", "wrong": f"{100 * types.wrong:.0f}", **types.n_named}
         lines.append(say("worth_types" if types.trusted else "worth_no_types", lang, **figures))

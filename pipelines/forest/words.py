@@ -86,6 +86,11 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "Heights are the height model's own, of unknown error; the {n} crowns that it alone shows are not in the "
         "figures above.",
     ),
+    "worth_measured": (
+        "樹高は撮影範囲の {share} % で分かる。平均樹高などは、その半分以上で樹高が分かる林分とメッシュにだけ示す。",
+        "Heights cover {share} % of what was photographed; those of stands and meshes are given where they cover half "
+        "or more.",
+    ),
     "change": ("前回からの変化", "Change since the earlier flight"),
     "change_compared": (
         "{since} と比べた。両方に写る {ha} ha で、前回 {before} 本、今回 {now} 本。",

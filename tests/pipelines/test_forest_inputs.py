@@ -16,6 +16,7 @@ from stand_maps import write_heights
 
 from geo.geopackage import Layer, read_layer
 from pipelines.errors import OutputError, SurveyError
+from pipelines.forest.figures import figures_of
 from pipelines.forest.ground import _SIDES_M
 from pipelines.forest.job import ForestInput, ForestJob, run_forest
 from pipelines.forest.losses import CELL_M
@@ -168,6 +169,33 @@ def test_surface_and_terrain_give_the_heights_that_lie_between_them(ortho, fores
     ):
         with pytest.raises(SurveyError, match=said):
             run_forest(ForestInput(ortho, **given), _job(tmp_path / "refused"))
+
+
+def test_mean_heights_are_given_where_the_height_model_covers_half_of_the_ground_and_its_share_is_said(
+    ortho, forest, tmp_path
+):
+    chm = write_heights(tmp_path / "chm.tif", forest)
+    with rasterio.open(chm) as source:
+        heights, profile = source.read(1), source.profile
+    left = {**profile, "width": 60}  # 30 of 90 m
+    with rasterio.open(tmp_path / "left.tif", "w", **left) as target:
+        target.write(np.where(heights > 0, heights, np.nan)[:, :60], 1)  # bare ground is left out, as by some models
+    stands = [shapely.box(EAST + x, NORTH - 70, EAST + x + 30, NORTH) for x in (0, 20, 60)]
+    register = _register(tmp_path / "register.gpkg", stands)
+    results, published = run_forest(
+        ForestInput(ortho, chm=tmp_path / "left.tif", stands=register), _job(tmp_path / "out")
+    )
+    names = ["height_m", "height_p50_m", "height_p95_m", "height_max_m"]
+    assert results.stands[names].notna().all(axis=1).tolist() == [True, False, False]
+    west = results.mesh.bounds["minx"].to_numpy()
+    assert results.mesh["height_m"].notna().tolist() == (west < EAST + 40).tolist()
+    assert np.isnan(figures_of(results).height_m)
+    assert results.ground.measured_share == pytest.approx(1 / 3, abs=0.06)
+    share = f"{100 * results.ground.measured_share:.3g} %"
+    assert f"heights cover {share}" in published.summary.read_text(encoding="utf-8")
+    assert f"Heights cover {share}" in published.reports.page.read_text(encoding="utf-8")
+    whole, _ = run_forest(ForestInput(ortho, chm=chm, stands=register), _job(tmp_path / "whole"))
+    assert whole.stands["height_m"].notna().all() and np.isfinite(figures_of(whole).height_m)
 
 
 def test_a_picture_too_small_for_stands_is_a_map_without_them(tmp_path):
