@@ -39,6 +39,7 @@ class Ground:
         seen: bool (rows, columns), photographed; whole meshes both ways.
         cover: bool (rows, columns), photographed and under a crown.
         measured: bool (rows, columns), covered by the height model; None where there is none.
+        placed: whether the plane's coordinates are a place on Earth; else the map lies at its origin.
     """
 
     crs: CRS
@@ -48,6 +49,7 @@ class Ground:
     seen: Flags
     cover: Flags
     measured: Flags | None = None
+    placed: bool = True
 
     @property
     def transform(self) -> Affine:
@@ -119,7 +121,8 @@ def ground_of(grid: Grid, cells: Flags, crowns: gpd.GeoDataFrame) -> Ground:
     transform = Affine(side, 0, west_m, 0, -side, north_m)
     seen = _seen(grid, cells, transform, (rows, columns))
     cover = covered(crowns.geometry.to_numpy(), transform, seen.shape) & seen
-    return Ground(grid.ortho.plane, float(west_m), float(north_m), side, seen, cover)
+    place = grid.ortho.place
+    return Ground(place.plane, float(west_m), float(north_m), side, seen, cover, placed=not place.free)
 
 
 def covered(shapes: NDArray[np.object_], transform: Affine, size: tuple[int, ...]) -> Flags:

@@ -74,13 +74,14 @@ def mesh_names(ground: Ground, rows: Ints, columns: Ints) -> list[str]:
     """What meshes are called.
 
     In Japan by the sheet of the national base map that they are in (zone, 1:50,000 sheet, 1:5,000 sheet), then row from
-    the north and column from the west in it: `09LD34-012-101`. Elsewhere by their south-west corner in metres.
+    the north and column from the west in it: `09LD34-012-101`. Elsewhere, and without a place, by their south-west
+    corner in metres.
     """
     west = (ground.west_m + MESH_M * columns).astype(np.int64)
     north = (ground.north_m - MESH_M * rows).astype(np.int64)
     code = ground.crs.to_epsg()
     zones = next((zones for zones in (JAPAN_PLANE_ZONES, JGD2000_PLANE_ZONES) if code in zones), None)
-    if zones is None:
+    if zones is None or not ground.placed:
         return [f"E{x}N{y - MESH_M}" for x, y in zip(west.tolist(), north.tolist(), strict=True)]
     zone = code - zones.start + 1
     return [_sheet_name(zone, x, y) for x, y in zip(west.tolist(), north.tolist(), strict=True)]

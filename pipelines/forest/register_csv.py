@@ -64,7 +64,7 @@ def register_csv(results: Results, lang: str) -> bytes:
     columns = [*_ids(stands, which), (("林分", "Stand")[which], [str(name) for name in stands["stand"]])]
     columns.append((("区分", "Kind")[which], [_kind(kind, which) for kind in stands["kind"]]))
     columns += [_figures(stands, *column, which) for column in COLUMNS]
-    columns += _places(stands, which)
+    columns += _places(stands, which, results.ground.placed)
     day = dt.date.fromisoformat(results.date).isoformat() if results.date else ""
     columns.append((("撮影日", "Survey date")[which], [day] * len(stands)))
     target = io.StringIO()
@@ -95,13 +95,14 @@ def _figures(stands: gpd.GeoDataFrame, name: str, ja: str, en: str, decimals: in
     return (ja, en)[which], ["" if pd.isna(value) else f"{float(value):.{decimals}f}" for value in values]
 
 
-def _places(stands: gpd.GeoDataFrame, which: int) -> list[tuple[str, list[str]]]:
-    """A place inside each stand, in degrees of the CRS's own datum, so that a row can be found on any map."""
+def _places(stands: gpd.GeoDataFrame, which: int, placed: bool) -> list[tuple[str, list[str]]]:
+    """A place inside each stand, degrees of the CRS's own datum, so that a row is found on any map; else empty."""
+    headings = ("代表点_緯度", "Latitude inside")[which], ("代表点_経度", "Longitude inside")[which]
+    if not placed:
+        return [(heading, [""] * len(stands)) for heading in headings]
     inside = shapely.get_coordinates(shapely.point_on_surface(stands.geometry.to_numpy()))
     geodetic = pyproj.CRS(stands.crs).geodetic_crs
     to_degrees: Callable[..., Any] = pyproj.Transformer.from_crs(stands.crs, geodetic, always_xy=True).transform
     lon, lat = to_degrees(inside[:, 0], inside[:, 1]) if len(inside) else ((), ())
-    return [
-        (("代表点_緯度", "Latitude inside")[which], [f"{value:.7f}" for value in lat]),
-        (("代表点_経度", "Longitude inside")[which], [f"{value:.7f}" for value in lon]),
-    ]
+    degrees = ([f"{value:.7f}" for value in one] for one in (lat, lon))
+    return list(zip(headings, degrees, strict=True))

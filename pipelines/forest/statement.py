@@ -93,6 +93,8 @@ def worth_lines(results: Results, lang: str) -> list[str]:
     worth = worth_of(results.card)
     lines = [say("worth_assumed", lang, sd=f"{100 * results.error.sd:.0f}")] if worth is None else _known(worth, lang)
     lines.append(say("worth_interval", lang))
+    if not results.ground.placed:
+        lines.append(say("worth_no_place", lang))
     if "height_m" in results.crowns:
         counted = results.crowns[results.crowns["counted"]]
         lines.append(say("worth_heights", lang, n=f"{int((counted['seen_by'] == 'chm').sum()):,}"))

@@ -86,6 +86,11 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "Heights are the height model's own, of unknown error; the {n} crowns that it alone shows are not in the "
         "figures above.",
     ),
+    "worth_no_place": (
+        "画像に位置の情報がないため、地図は大きさだけが正しい。座標は仮のもので、緯度経度とメッシュ番号は示さない。",
+        "The picture has no place: the map is true to size alone. Its coordinates are no place on Earth, and latitude, "
+        "longitude and the national mesh numbers are left out.",
+    ),
     "worth_measured": (
         "樹高は撮影範囲の {share} % で分かる。平均樹高などは、その半分以上で樹高が分かる林分とメッシュにだけ示す。",
         "Heights cover {share} % of what was photographed; those of stands and meshes are given where they cover half "

@@ -1,6 +1,9 @@
 """What offices have beside an orthophoto: registers and heights as they come, and files that are a little damaged."""
 
+import csv
+import io
 import os
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +14,12 @@ import pytest
 import rasterio
 import shapely
 from foresting import JAPAN_NORTH_WEST, ExactDetector, plant, write_ortho
+from pypdf import PdfReader
 from pyproj import CRS
 from stand_maps import write_heights
 
 from geo.geopackage import Layer, read_layer
+from geo.raster import Stated
 from pipelines.errors import OutputError, SurveyError
 from pipelines.forest.figures import figures_of
 from pipelines.forest.ground import _SIDES_M
@@ -196,6 +201,19 @@ def test_mean_heights_are_given_where_the_height_model_covers_half_of_the_ground
     assert f"Heights cover {share}" in published.reports.page.read_text(encoding="utf-8")
     whole, _ = run_forest(ForestInput(ortho, chm=chm, stands=register), _job(tmp_path / "whole"))
     assert whole.stands["height_m"].notna().all() and np.isfinite(figures_of(whole).height_m)
+
+
+def test_a_picture_without_a_place_gets_no_degrees_and_no_national_mesh_numbers(forest, tmp_path):
+    path = write_ortho(tmp_path / "free.tif", forest.picture, crs=None, transform=None)
+    results, published = run_forest(ForestInput(path, stated=Stated("6677", 0.1)), _job(tmp_path / "out"))
+    rows = list(csv.DictReader(io.StringIO(published.reports.table.read_text(encoding="utf-8-sig"))))
+    assert rows and {(row["代表点_緯度"], row["代表点_経度"]) for row in rows} == {("", "")}
+    assert results.mesh["mesh"].iloc[0] == "E0N60"
+    said = "The picture has no place"
+    assert said in published.reports.page.read_text(encoding="utf-8")
+    assert said in zipfile.ZipFile(published.project).read("forest.qgs").decode()
+    pages = PdfReader(published.reports.documents["en"]).pages
+    assert said in " ".join(" ".join(page.extract_text().split()) for page in pages)
 
 
 def test_a_picture_too_small_for_stands_is_a_map_without_them(tmp_path):

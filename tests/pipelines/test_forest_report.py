@@ -162,7 +162,7 @@ def test_one_language_is_one_map_one_document_and_no_switch(stand_map: StandMap,
     from pipelines.report.labels import Extent  # noqa: PLC0415
 
     beneath = Backdrop(np.full((90, 120, 4), 255, np.uint8), Extent(-20_000, -30_090, -19_880, -30_000), None)
-    made = write_reports(stand_map.results, beneath, tmp_path, ("en",))
+    made = write_reports(stand_map.results, beneath, tmp_path, ("en",), lambda _product, _staged: None)
     assert list(made.documents) == ["en"]
     text = made.page.read_text(encoding="utf-8")
     assert "<label" not in text
