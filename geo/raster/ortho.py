@@ -225,6 +225,11 @@ def _told(
         yield "the file has no place: the map is true to size, but lies at the origin of its coordinate system"
     if stretch is not None:
         yield f"{source.dtypes[0]} pixels: {stretch} (0.5th to 99.5th percentile of a sample)"
+    if bands.known_by == "names":
+        yield f"bands {', '.join(map(str, bands.rgb))} are red, green and blue, by their names"
+    if bands.known_by == "order":
+        order = ", ".join(map(str, bands.rgb))
+        yield f"the file does not state its colours: bands {order} are taken as red, green, blue in this order"
     if bands.others:
         yield f"band {', '.join(map(str, bands.others))} is kept apart: the model looks at red, green and blue"
     if _date(source) and "ACQUISITIONDATETIME" not in source.tags(ns="IMAGERY"):

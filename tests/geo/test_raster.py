@@ -229,6 +229,26 @@ def test_height_models_that_do_not_fit_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("names", "rgb", "others", "said"),
+    [
+        (("Blue", "Green", "Red", "Red edge", "NIR"), (3, 2, 1), (4, 5), "bands 3, 2, 1 are red, green and blue, by"),
+        (("Coastal blue", "Blue-475", "Green (560 nm)", "Red edge", "Red_668"), (5, 3, 2), (1, 4), "by their names"),
+        (("b", "g", "r", "", "near infra red"), (3, 2, 1), (4, 5), "by their names"),
+        (("1", "2", "3", "4", "5"), (1, 2, 3), (4, 5), "taken as red, green, blue in this order"),
+        (("Blue", "Green", "x", "Red edge", "NIR"), (1, 2, 3), (4, 5), "taken as red, green, blue in this order"),
+    ],
+)
+def test_bands_are_known_by_their_names_and_what_is_taken_for_a_colour_is_said(tmp_path, names, rgb, others, said):
+    values = np.random.default_rng(0).integers(5000, 60000, (64, 64, 5)).astype(np.uint16)
+    path = write_ortho(tmp_path / "ms.tif", values)
+    with rasterio.open(path, "r+") as target:
+        target.descriptions = names
+    ortho = open_ortho(path)
+    assert (ortho.bands.rgb, ortho.bands.others) == (rgb, others)
+    assert any(said in line for line in ortho.lines)
+
+
+@pytest.mark.parametrize(
     ("metres", "unit", "crs", "told"),
     [
         (0.3048, "ft", "EPSG:6677", "feet"),
