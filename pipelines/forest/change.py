@@ -29,7 +29,7 @@ _COARSER = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Flown:
-    """A new flight's map, all in one plane: see `pipelines.forest.results.Results`."""
+    """A new flight's map, all in one plane: see `pipelines.forest.results.Results`; `date` is "" if unknown."""
 
     ground: Ground
     crowns: gpd.GeoDataFrame
@@ -37,6 +37,7 @@ class Flown:
     stands: gpd.GeoDataFrame
     gsd_m: float
     model_sha256: str
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Change:
         gained: new ones that were not there before.
         cover_noise_pct: standard deviation of the change in cover of undisturbed meshes, points; nan if unknown.
         notes: what to tell people, one sentence each.
+        order_known: whether both flights have a day, so that the earlier one is known to be so.
     """
 
     since: str
@@ -74,6 +76,7 @@ class Change:
     gained: int
     cover_noise_pct: float
     notes: tuple[str, ...]
+    order_known: bool = True
 
     def lines(self) -> Iterator[str]:
         """What was found, a sentence each."""
@@ -89,6 +92,11 @@ class Change:
             yield f"cover of an undisturbed mesh changes by ±{self.cover_noise_pct:.0f} points (sd) without any cause"
         n, area = len(self.areas), self.areas["area_m2"].sum() / 1e4
         yield f"canopy loss beyond chance: {n} areas, {area:,.2f} ha" if n else "no canopy loss beyond chance was found"
+        if not self.order_known:
+            yield (
+                "warning: the day of one flight or both is unknown, so nobody checked that the earlier map is of the "
+                "earlier flight (--date says it); the other way round, growth is shown as loss"
+            )
         yield from self.notes
 
 
@@ -143,6 +151,7 @@ def compare(previous: Previous, flown: Flown, params: ForestParams) -> Change:
         gained=len(over.gained),
         cover_noise_pct=cover_noise(mesh, areas),
         notes=notes,
+        order_known=bool(flown.date) and previous.date is not None,
     )
 
 

@@ -221,6 +221,7 @@ def _with_change(results: Results, previous: Previous, params: ForestParams) -> 
         stands=results.stands,
         gsd_m=results.gsd_m,
         model_sha256=results.card.sha256,
+        date=results.date,
     )
     change = compare(previous, flown, params)
     return replace(results, mesh=change.mesh, stands=change.stands, change=change)

@@ -166,6 +166,8 @@ def change_lines(results: Results, lang: str) -> list[str]:
     else:
         lines.append(say("change_doubtful", lang))
     lines.append(say("change_chance", lang, found=f"{100 * change.chance.found_again:.0f}"))
+    if not change.order_known:
+        lines.append(say("change_undated", lang))
     n, area = len(change.areas), float(change.areas["area_m2"].sum()) / 1e4
     lines.append(say("change_lost", lang, n=n, ha=f"{area:,.2f}") if n else say("change_none", lang))
     return lines

@@ -113,6 +113,11 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "変化のない所でも前回の樹冠の {found} % しか再び見つからない。それを超える消失だけを示す。",
         "Where nothing changed, {found} % of the crowns are found again: only losses beyond that are shown.",
     ),
+    "change_undated": (
+        "撮影日の分からない飛行があり、どちらが先かを確かめていない。逆なら、消失と示すものは成長である。",
+        "The day of one flight or both is unknown, so their order was not checked: the other way round, what is shown "
+        "as loss is growth.",
+    ),
     "change_lost": (
         "偶然を超える樹冠の消失：{n} か所、{ha} ha。",
         "Canopy loss beyond chance: {ha} ha in {n} area(s).",

@@ -1,5 +1,7 @@
 """Losses beyond chance, on simulated pairs of flights whose truth is known."""
 
+import datetime as dt
+
 import numpy as np
 import pytest
 import shapely
@@ -218,6 +220,25 @@ def test_another_model_and_a_coarser_flight_are_warned_of():
     told = "\n".join(change.lines())
     assert "another model saw the earlier flight" in told
     assert "of 5.0 cm and 10.0 cm a pixel" in told
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "warned"),
+    [
+        (dt.date(2025, 5, 1), "2026-05-01", False),
+        (None, "2026-05-01", True),
+        (dt.date(2025, 5, 1), "", True),
+        (None, "", True),
+    ],
+)
+def test_an_order_of_flights_that_nobody_checked_is_said(then, now, warned):
+    trees = wood(400, 80, 80, seed=5)
+    old, new = (seen_by(trees, Flight(0.8, seed=seed)) for seed in (1, 2))
+    change = compare(map_of(old, 80, 80, date=then), flown(new, 80, 80, date=now), ForestParams())
+    assert (
+        any("nobody checked that the earlier map is of the earlier flight" in one for one in change.lines()) == warned
+    )
+    assert change.order_known != warned
 
 
 def test_the_same_flight_is_refused():

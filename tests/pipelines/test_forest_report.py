@@ -203,7 +203,9 @@ def test_what_changed_since_an_earlier_flight_is_said_with_what_chance_takes(
     areas = gpd.GeoDataFrame({"area_m2": [4000.0, 1500.0]}, geometry=[shapely.box(0, 0, 1, 1)] * 2, crs=6677)
     offset = SimpleNamespace(told=True, east_m=-1.37, north_m=0.5, sd_m=0.08)
     counts = {"since": "old.tif of 2025-05-01", "shared_ha": 1.2, "n_before": 1500, "n_now": 1200}
-    change: Any = SimpleNamespace(**counts, offset=offset, chance=SimpleNamespace(found_again=0.62), areas=areas)
+    change: Any = SimpleNamespace(
+        **counts, offset=offset, chance=SimpleNamespace(found_again=0.62), areas=areas, order_known=True
+    )
     results = replace(stand_map.results, change=change, stands=stand_map.results.stands.assign(loss_ha=0.25))
     (text,) = _pages(stand_document(_few(results, 3), picture, "en"))
     for said in ("old.tif of 2025-05-01", "1,500 crowns then and 1,200 now", "1.37 m west and 0.50 m north", "62 %"):
@@ -212,9 +214,10 @@ def test_what_changed_since_an_earlier_flight_is_said_with_what_chance_takes(
     assert "Loss, ha" in text
     assert "0.55 ha in 2 area(s)" in stand_page(results, {"en": b""})
     doubtful = SimpleNamespace(told=False)
-    change.offset, change.areas = doubtful, areas.iloc[:0]
+    change.offset, change.areas, change.order_known = doubtful, areas.iloc[:0], False
     told = " ".join(change_lines(results, "en"))
     assert "losses are doubtful" in told
+    assert "their order was not checked" in told
     assert "No canopy loss beyond chance was found." in told
     assert change_lines(stand_map.results, "en") == []
 
