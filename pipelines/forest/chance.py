@@ -40,6 +40,7 @@ _BIN_CROWNS: Final = 60
 _ROUNDS: Final = 6
 _SPREAD: Final = (0.01, 0.2)
 _BLOCK: Final = 5
+_LIMIT: Final = 0.95 - 1e-9
 _CERTAIN: Final = 0.99
 """No probability is higher: the model of chance itself may be wrong."""
 
@@ -95,11 +96,21 @@ class Chance:
         return np.asarray(1 - np.asarray(self.shares)[group], np.float64)
 
     def limit(self, n: Floats, expected: Floats) -> Floats:
-        """Losses that chance exceeds once in twenty, where it takes `expected` of `n` crowns; normal approximation."""
+        """Losses that chance exceeds once in twenty at most, where it takes `expected` of `n` crowns: whole numbers.
+
+        The 95 % quantile of the beta-binomial; a normal distribution in its stead is exceeded in 5 to 8 % of meshes.
+        """
+        count = np.rint(n).astype(np.int64)
         share = np.divide(expected, n, out=np.zeros_like(expected), where=n > 0)
-        spread = 1 + np.maximum(n - 1, 0) * self.spread
-        above = 1.645 * np.sqrt(n * share * (1 - share) * spread)
-        return np.asarray(np.minimum(n, expected + above), np.float64)
+        # All counts of all places in a row: there are about as many as crowns.
+        start = np.cumsum(count + 1) - count - 1
+        place = np.repeat(np.arange(len(count)), count + 1)
+        k, total = (np.arange(len(place)) - start[place]).astype(np.float64), count[place].astype(np.float64)
+        ways = gammaln(total + 1) - gammaln(k + 1) - gammaln(total - k + 1)
+        likely = np.exp(ways + _beta_binomial(k, total, np.clip(share, 1e-9, 1 - 1e-9)[place], self.spread))
+        up_to = np.cumsum(likely)
+        below = up_to - (up_to[start] - likely[start])[place] < _LIMIT
+        return np.bincount(place, below, minlength=len(count)).astype(np.float64)
 
 
 def learn_chance(tally: Tally, params: ChangeParams) -> Chance:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import shapely
 from flying_twice import NORTH, WEST, Flight, crowns_at, flown, flown_twice, map_of, patches, seen_by, wood
+from scipy.stats import betabinom
 
 from pipelines.errors import SurveyError
+from pipelines.forest.chance import Chance
 from pipelines.forest.change import compare
 from pipelines.forest.offset import Places, find_offset
 from pipelines.forest.pairing import pair_crowns
@@ -239,6 +241,30 @@ def test_an_order_of_flights_that_nobody_checked_is_said(then, now, warned):
         any("nobody checked that the earlier map is of the earlier flight" in one for one in change.lines()) == warned
     )
     assert change.order_known != warned
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.05, 0.2])
+@pytest.mark.parametrize("again", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("n", [1, 3, 8, 40, 200])
+def test_chance_exceeds_its_limit_once_in_twenty_at_most(n, again, spread):
+    share = (1 - spread) / spread
+    chances = np.random.default_rng(0).beta((1 - again) * share, again * share, 40_000)
+    lost = np.random.default_rng(1).binomial(n, chances)
+    (limit,) = Chance(again, (), (again,), 0.3, spread, 500).limit(np.array([float(n)]), np.array([n * (1 - again)]))
+    assert (lost > limit).mean() < 0.055
+    assert limit == 0 or (lost > limit - 1).mean() > 0.045, "one less would be exceeded too often"
+
+
+def test_the_limit_of_many_places_is_that_of_each():
+    chance = Chance(0.7, (), (0.7,), 0.3, 0.05, 500)
+    n = np.array([0.0, 5.0, 400.0, 12.0, 7.0, 7.0])
+    expected = np.array([0.0, 1.5, 130.0, 2.0, 0.0, 7.0])
+    limits = chance.limit(n, expected)
+    for count, mean, limit in zip(n[1:4], expected[1:4], limits[1:4], strict=True):
+        share = mean / count
+        assert limit == betabinom.ppf(0.95, int(count), share * 0.95 / 0.05, (1 - share) * 0.95 / 0.05)
+    assert limits[[0, 4, 5]].tolist() == [0, 0, 7]
+    assert len(chance.limit(np.empty(0), np.empty(0))) == 0
 
 
 def test_the_same_flight_is_refused():
