@@ -1,5 +1,6 @@
 """Where a raster lies, in which plane it is measured, and how large its pixels are on the ground."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ Floats = NDArray[np.float64]
 _GEOD = Geod(ellps="WGS84")
 _TRUE_SCALE = 0.002
 """Plane systems keep lengths to one part in a thousand; Mercator's pixels are a fifth too long in Japan."""
+_AS_STATED = 0.02
+"""A stated resolution is rounded; one that differs by more contradicts the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,11 @@ def find_place(source: DatasetReader, path: Path, stated: Stated) -> Place:
 
     Raises:
         CrsError: no CRS in the file and none stated, or a stated one that differs from the file's.
-        RasterError: the file says its CRS but not its place, or the stated resolution is not above 0.
+        RasterError: the file says its CRS but not its place, or the stated resolution is no number above 0
+            or differs from the file's.
     """
+    if stated.resolution_m is not None and not 0 < stated.resolution_m < math.inf:
+        raise RasterError("--resolution must be a number above 0", where=path)
     crs = _crs(source, path, stated)
     if not is_placed(source.transform):
         return _free(source, path, crs, stated)
@@ -69,7 +75,15 @@ def find_place(source: DatasetReader, path: Path, stated: Stated) -> Place:
     ground = [float(_GEOD.inv(lon[0], lat[0], lon[k], lat[k])[2]) for k in (1, 2)]
     if min(ground) <= 0:
         raise RasterError("the pixels have no size on the ground", where=path)
+    _refuse_other_size(ground, path, stated)
     return Place(crs, transform, _plane(crs, transform, ground, (lon[0], lat[0])), (ground[0], ground[1]))
+
+
+def _refuse_other_size(ground: list[float], path: Path, stated: Stated) -> None:
+    low, high = min(ground) * (1 - _AS_STATED), max(ground) * (1 + _AS_STATED)
+    if stated.resolution_m is not None and not low <= stated.resolution_m <= high:
+        what = f"has pixels of {sum(ground) / 2:.4g} m on the ground, but --resolution says {stated.resolution_m:.4g} m"
+        raise RasterError(what, where=path, remedy="Leave --resolution out")
 
 
 def apply(transform: Affine, columns: Floats, rows: Floats) -> tuple[Floats, Floats]:
@@ -110,8 +124,6 @@ def _free(source: DatasetReader, path: Path, crs: CRS, stated: Stated) -> Place:
     if stated.resolution_m is None:
         remedy = "Say how large a pixel is with --resolution METRES; the map is then true to size, but not to place"
         raise RasterError("the file does not say where its pixels lie", where=path, remedy=remedy)
-    if not stated.resolution_m > 0:
-        raise RasterError("--resolution must be above 0", where=path)
     side = stated.resolution_m
     plane = require_metric(crs, where="--crs")
     return Place(plane, Affine(side, 0, 0, 0, -side, side * source.height), plane, (side, side), free=True)

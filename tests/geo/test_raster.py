@@ -196,6 +196,13 @@ def test_bad_files_are_refused_with_one_line(picture, tmp_path):
     assert open_ortho(no_crs, Stated("6677")).plane == CRS(6677)
     with pytest.raises(CrsError, match="but --crs says"):
         open_ortho(write_ortho(tmp_path / "p.tif", picture), Stated("6678"))
+    placed = write_ortho(tmp_path / "q.tif", picture)
+    with pytest.raises(RasterError, match=r"pixels of 0\.1 m on the ground, but --resolution says 0\.02 m.*Leave"):
+        open_ortho(placed, Stated(None, 0.02))
+    assert open_ortho(placed, Stated(None, 0.101)).gsd_m == pytest.approx(0.1, rel=1e-3)
+    for side in (float("inf"), float("nan"), 0.0, -1.0):
+        with pytest.raises(RasterError, match="--resolution must be a number above 0"):
+            open_ortho(nowhere, Stated("6677", side))
     with pytest.raises(RasterError, match="one band, but red, green and blue"):
         open_ortho(write_ortho(tmp_path / "one.tif", picture[..., :1]))
     with pytest.raises(RasterError, match="nothing but nodata"):
