@@ -4,12 +4,14 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import yaml
 
+from geo.leftovers import part_of, remove_leftovers
 from pipelines.errors import PipelineError
 from pipelines.journal import flush_folder, writing_to
 
@@ -23,13 +25,16 @@ _SAMPLE_BYTES: Final = 2**16
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place, flushed to the disk, when the block ends well.
 
+    What killed processes left half-written in the folder is removed when the first file is written there.
+
     Raises:
         OutputError: no space, no permission.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = part_of(path)
     try:
         with writing_to(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _tidied(path.parent.resolve())
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -40,10 +45,17 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+@cache
+def _tidied(folder: Path) -> None:
+    """Once a process: a folder may hold thousands of photos."""
+    remove_leftovers(folder)
+
+
 def ready_to_write(folder: Path) -> None:
     """Try a file in a folder, so that one that cannot be written to is known before hours of work.
 
-    A folder that was not there is not there afterwards: what is refused next leaves nothing behind.
+    A folder that was not there is not there afterwards: what is refused next leaves nothing behind. What killed
+    processes left half-written in it is removed.
 
     Raises:
         OutputError: no space, no permission, or a file stands there.
@@ -58,6 +70,7 @@ def ready_to_write(folder: Path) -> None:
             probe.unlink(missing_ok=True)
             if new:
                 folder.rmdir()
+    remove_leftovers(folder)
 
 
 def as_text(path: Path | str) -> str:

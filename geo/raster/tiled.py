@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from rasterio.io import DatasetReader
 from rasterio.shutil import copy
 
 from geo.errors import RasterError
+from geo.leftovers import part_of, remove_leftovers
 from geo.raster.files import opened, state_of
 from geo.raster.ortho import Ortho
 
@@ -23,6 +24,7 @@ __all__ = ["is_cheap_to_cut", "tiled_copy"]
 _SMALL_BYTES: Final = 128 * 2**20
 """Decoded, a raster of this size stays in GDAL's cache as a whole, whatever its blocks."""
 
+_SUFFIX: Final = ".tiled.tif"
 _COPY: Final = {
     "driver": "COG",
     "COMPRESS": "ZSTD",
@@ -46,9 +48,12 @@ def is_cheap_to_cut(source: DatasetReader) -> bool:
 def tiled_copy(ortho: Ortho, cache: Path, tell: Callable[[str], None]) -> Ortho:
     """The orthophoto itself, or, where its blocks are strips, a tiled copy without loss in `cache`, made once.
 
+    Copies of other files, or of the file as it was, are removed, and so is what a killed process left of one: they are
+    as large as the orthophoto.
+
     Args:
         ortho: as opened.
-        cache: folder of the copy; made where it is missing.
+        cache: folder of the copy, of one job at a time; made where it is missing.
         tell: called with what is done and why, before it is done.
 
     Raises:
@@ -56,18 +61,28 @@ def tiled_copy(ortho: Ortho, cache: Path, tell: Callable[[str], None]) -> Ortho:
     """
     with opened(ortho.path) as source:
         if is_cheap_to_cut(source):
+            _keep_alone(None, cache)
             return ortho
     states = [state_of(path) for path in (ortho.path, *ortho.beside)]
     known = hashlib.blake2b(json.dumps([states, ortho.nodata]).encode(), digest_size=8).hexdigest()
-    target = cache / f"{ortho.path.stem}-{known}.tiled.tif"
+    target = cache / f"{ortho.path.stem}-{known}{_SUFFIX}"
+    _keep_alone(target, cache)
     if not target.exists():
         tell(f"the orthophoto is stored in strips: it is copied once into tiles, {target}")
         _copy(ortho.path, target)
     return replace(ortho, path=target)
 
 
+def _keep_alone(target: Path | None, cache: Path) -> None:
+    remove_leftovers(cache)
+    for path in cache.glob(f"*{_SUFFIX}"):
+        if path != target:
+            with suppress(OSError):
+                path.unlink()
+
+
 def _copy(path: Path, target: Path) -> None:
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    partial = part_of(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with rasterio.Env(GDAL_CACHEMAX=256 * 2**20):

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -172,6 +174,26 @@ def test_strips_are_copied_once_into_tiles_without_loss(tmp_path, monkeypatch):
         np.testing.assert_array_equal(one.read(0, 0, 1600, 896).rgb, other.read(0, 0, 1600, 896).rgb)
     with rasterio.open(copy.path) as source:
         assert source.block_shapes[0] == (512, 512)
+
+
+def test_tiled_copies_of_other_files_and_of_killed_runs_are_removed(tmp_path, monkeypatch):
+    picture = plant(320, 256).picture
+    strips = {"tiled": None, "blockxsize": None, "blockysize": None}
+    path, cache = write_ortho(tmp_path / "strips.tif", picture, **strips), tmp_path / "cache"
+    monkeypatch.setattr("geo.raster.tiled._SMALL_BYTES", 0)
+    monkeypatch.setattr("geo.raster.tiled.is_cheap_to_cut", lambda source: source.block_shapes[0][1] < source.width)
+    first = tiled_copy(open_ortho(path), cache, str).path
+    killed = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    left = [cache / f".strips-0.tiled.tif.{int(killed.stdout)}.part{end}" for end in ("", ".ovr.tmp")]
+    mine = cache / f".strips-0.tiled.tif.{os.getppid()}.part"
+    for one in (*left, mine):
+        one.write_bytes(b"half")
+    os.utime(path, (1e9, 1e9))
+    second = tiled_copy(open_ortho(path), cache, str).path
+    assert second != first
+    assert sorted(cache.iterdir()) == sorted([second, mine]), "a living process still writes its own"
+    tiled_copy(open_ortho(write_ortho(tmp_path / "tiles.tif", picture)), cache, str)
+    assert list(cache.iterdir()) == [mine]
 
 
 def test_the_cache_holds_the_blocks_that_neighbouring_tiles_share():

@@ -1,0 +1,42 @@
+"""Files that are there whole or not at all, and what killed runs leave of them."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from pipelines.files import ready_to_write, replacing
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from pipelines.files import replacing
+with replacing(Path(sys.argv[1])) as part:
+    part.write_bytes(b"half")
+    part.with_name(part.name + "-journal").write_bytes(b"half")
+    os.kill(os.getpid(), 9)
+"""
+
+
+def _killed(path):
+    ended = subprocess.run([sys.executable, "-c", _KILLED, str(path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert len(list(path.parent.glob(f".{path.name}.*.part*"))) == 2
+
+
+def test_what_a_killed_run_left_is_removed_when_the_next_one_writes(tmp_path):
+    product = tmp_path / "out" / "forest.zip"
+    _killed(product)
+    with replacing(product) as part:
+        part.write_bytes(b"whole")
+    assert list(product.parent.iterdir()) == [product]
+
+
+def test_what_a_killed_run_left_is_removed_before_the_work_and_nothing_else_is(tmp_path):
+    product = tmp_path / "out" / "forest.zip"
+    _killed(product)
+    others = {"forest.zip.part", ".hidden", f".other.{os.getpid()}.part", ".forest.zip.part"}
+    for name in others:
+        (tmp_path / "out" / name).write_bytes(b"theirs")
+    ready_to_write(tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == others
