@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import rasterio
@@ -51,9 +51,26 @@ def beside(source: DatasetReader, path: Path) -> tuple[Path, ...]:
 
 
 def state_of(path: Path) -> list[str | int]:
-    """What changes when a file is replaced: its name, size and time of change."""
-    status = path.stat()
-    return [path.name, status.st_size, status.st_mtime_ns]
+    """What changes when a file is replaced: its name, size and time of change.
+
+    Of a file in an archive (`/vsizip/…`) those of the archive; of what lies on no disk here its whole name alone.
+    """
+    for one in (path, *_archives(path)):
+        with suppress(OSError):
+            status = one.stat()
+            return [path.name if one == path else str(path), status.st_size, status.st_mtime_ns]
+    return [str(path)]
+
+
+def _archives(path: Path) -> Iterator[Path]:
+    """The files that may hold one that GDAL reads through its virtual file systems, innermost first."""
+    parts = path.parts
+    if len(parts) < 3 or not parts[1].startswith("vsi"):
+        return
+    for end in range(len(parts) - 1, 2, -1):
+        for inside in (Path("/", *parts[2:end]), Path(*parts[2:end])):
+            if inside.is_file():
+                yield inside
 
 
 def check_whole(source: DatasetReader, path: Path) -> None:

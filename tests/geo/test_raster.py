@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -394,3 +396,18 @@ def test_the_tiles_of_a_virtual_raster_are_part_of_what_was_read(picture, tmp_pa
     before = state_of(tile)
     write_ortho(tile, picture[::-1])
     assert state_of(tile) != before
+
+
+def test_a_virtual_raster_over_an_archive_is_known_by_the_archive(picture, tmp_path):
+    tile = write_ortho(tmp_path / "tile.tif", picture)
+    archive, virtual = tmp_path / "tile.zip", tmp_path / "all.vrt"
+    with zipfile.ZipFile(archive, "w") as target:
+        target.write(tile, "tile.tif")
+    copy(f"/vsizip/{archive}/tile.tif", virtual, driver="VRT")
+    (inside,) = open_ortho(virtual).beside
+    before = state_of(inside)
+    assert before[1] == archive.stat().st_size
+    os.utime(archive, (1e9, 1e9))
+    assert state_of(inside) != before
+    far = Path("/vsicurl/https://example.invalid/tile.tif")
+    assert state_of(far) == [str(far)]
