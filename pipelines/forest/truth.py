@@ -132,9 +132,24 @@ def _plot_shapes(frame: gpd.GeoDataFrame, path: Path) -> np.ndarray:
         return np.asarray(shapes, object)
     radius = _column(frame, "radius_m")
     if kinds <= {"Point"} and radius is not None:
-        return np.asarray(shapely.buffer(shapes, _numbers(frame, radius, path), quad_segs=32), object)
+        return np.asarray(shapely.buffer(shapes, _radii(frame, radius, path), quad_segs=32), object)
     what = "plots are polygons, or points with a column radius_m"
     raise SurveyError(f"{', '.join(sorted(kinds))} have no area: {what}", where=path)
+
+
+def _radii(frame: gpd.GeoDataFrame, column: str, path: Path) -> np.ndarray:
+    """Radii of plots, m, float64.
+
+    Raises:
+        SurveyError: a plot has none, or one that is not above 0.
+    """
+    radii = _numbers(frame, column, path)
+    bad = np.flatnonzero(~(radii > 0))
+    if len(bad):
+        told = "is missing" if np.isnan(radii[bad[0]]) else f"is {radii[bad[0]]:g}"
+        what = f"plot {_plot_names(frame)[bad[0]]}: {column} {told}"
+        raise SurveyError(what, where=f"{path} row {bad[0] + 1}", remedy="Give a radius above 0 in metres")
+    return radii
 
 
 def _mapped_plots(request: TruthRequest, plane: CRS, extent: shapely.Geometry) -> gpd.GeoDataFrame:

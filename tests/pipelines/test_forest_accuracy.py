@@ -104,6 +104,17 @@ def test_round_plots_with_a_density_are_plots_too(stand_map, tmp_path):
     assert plot.cover_pct_true == 30
 
 
+@pytest.mark.parametrize(("radius", "told"), [(0.0, "is 0"), (np.nan, "is missing")])
+def test_a_round_plot_without_a_radius_is_refused_by_name(radius, told, stand_map, tmp_path):
+    middle = shapely.Point(EAST + 40, NORTH - 30)
+    frame = gpd.GeoDataFrame(
+        {"plot": ["a", "b"], "stems": [5, 6], "radius_m": [10.0, radius]}, geometry=[middle, middle], crs=6677
+    )
+    said = f"round.gpkg row 2: plot b: radius_m {told}. Give a radius above 0 in metres"
+    with pytest.raises(SurveyError, match=said):
+        judge_map(stand_map, write(tmp_path / "round.gpkg", frame))
+
+
 def test_every_planted_crown_is_found_with_its_cover_and_diameter(stand_map, true_crowns, tmp_path):
     request = write(tmp_path / "crowns.gpkg", true_crowns)
     (plot,) = judge_map(stand_map, request).plots
