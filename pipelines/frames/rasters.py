@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from pipelines.frames.types import BadFrame, Picture
@@ -20,7 +21,7 @@ def read_raster(path: Path) -> Picture:
     """The first three bands of a small 8-bit raster, uint8 (h, w, 3); one band alone becomes grey.
 
     Raises:
-        BadFrame: it is empty, no raster, not of 8 bits, damaged, or larger than `MAX_SIDE_PX`.
+        BadFrame: it is empty, no raster, not of 8 bits, of a palette, damaged, or larger than `MAX_SIDE_PX`.
     """
     try:
         with warnings.catch_warnings():
@@ -40,6 +41,9 @@ def _bands(raster: rasterio.DatasetReader, path: Path) -> Picture:
         detail = (
             f"the raster's bands are {raster.dtypes[0]}, not 8 bits; convert it with gdal_translate -ot Byte -scale"
         )
+        raise BadFrame("not_an_image", detail, path)
+    if ColorInterp.palette in raster.colorinterp:
+        detail = "the colours are numbers of a palette; expand them with gdal_translate -expand rgb in.tif out.tif"
         raise BadFrame("not_an_image", detail, path)
     bands = raster.read([1, 2, 3] if raster.count >= 3 else [1, 1, 1])
     return np.ascontiguousarray(np.moveaxis(bands, 0, -1))

@@ -147,3 +147,11 @@ def test_a_small_raster_is_a_picture_and_a_large_one_is_refused_with_what_to_do(
     with pytest.raises(BadFrame, match="gdal_retile") as caught:
         read_raster(large)
     assert caught.value.code == "too_many_pixels"
+
+
+def test_a_raster_of_palette_numbers_is_refused_and_not_read_as_grey(tmp_path):
+    path = tmp_path / "palette.tif"
+    Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3)).convert("P").save(path)
+    with pytest.raises(BadFrame, match=r"numbers of a palette.*gdal_translate -expand rgb") as caught:
+        read_raster(path)
+    assert caught.value.code == "not_an_image"
