@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -19,6 +20,8 @@ __all__ = ["as_text", "content_of", "read_yaml", "ready_to_write", "replacing"]
 
 _HASHED_WHOLE: Final = 64 * 2**20
 _SAMPLE_BYTES: Final = 2**16
+
+_NO_TEXT: Final = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
 
 
 @contextmanager
@@ -74,11 +77,14 @@ def ready_to_write(folder: Path) -> None:
 
 
 def as_text(path: Path | str) -> str:
-    r"""A path as text that every file can hold: a byte that is no UTF-8 as `\xe9`, and a backslash as two.
+    r"""A path as text that every file can hold: a byte that is no UTF-8 as `\xe9`, a control character as `\x08`.
 
-    Names from an old camera or a Windows archive may be in another encoding. Different paths give different texts.
+    A backslash is two, so that different paths give different texts.
+
+    Names from an old camera or a Windows archive may be in another encoding.
     """
-    return os.fsencode(str(path).replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
+    text = os.fsencode(str(path).replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
+    return _NO_TEXT.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def content_of(path: Path) -> str:

@@ -7,14 +7,14 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
+from xml.etree.ElementTree import Element, SubElement
 
 from pyproj import CRS
 
 from geo.geopackage import Layer
 from geo.project.elements import add_crs, add_extent, add_values
 from geo.project.sheet import Sheet, add_sheet
-from geo.styles.qml import DOCTYPE, add_style
+from geo.styles.qml import add_style, document
 from geo.styles.symbols import Kind
 
 __all__ = ["Group", "MapLayer", "PictureLayer", "Project", "to_qgs"]
@@ -136,8 +136,7 @@ def to_qgs(project: Project) -> str:
     for sheet in project.sheets:
         add_sheet(sheets, sheet, project.bounds)
     _first_view(root, project)
-    indent(root, " ")
-    return DOCTYPE + tostring(root, encoding="unicode") + "\n"
+    return document(root)
 
 
 def _tree(root: Element, project: Project) -> None:

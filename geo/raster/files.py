@@ -1,5 +1,6 @@
 """Opening raster files, and refusing those that cannot be used, each with one line."""
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ def opened(path: Path) -> Iterator[DatasetReader]:
     """A raster, open for reading.
 
     Raises:
-        RasterError: no such file, or no raster that GDAL can read.
+        RasterError: no such file, no raster that GDAL can read, or a name that it cannot.
     """
     if not path.exists():
         raise RasterError("no such file", where=path)
@@ -32,6 +33,9 @@ def opened(path: Path) -> Iterator[DatasetReader]:
             source = rasterio.open(path)
         except (RasterioIOError, RasterioError) as error:
             raise RasterError(f"not a raster that can be read ({_first_line(error)})", where=path) from error
+        except UnicodeEncodeError as error:
+            named = os.fsencode(path).decode("utf-8", "backslashreplace")
+            raise RasterError("GDAL opens no path that is not in UTF-8", where=named, remedy="Rename it") from error
     with source:
         yield source
 

@@ -1,5 +1,6 @@
 """QML, the style format of QGIS, from a style."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -14,6 +15,7 @@ Aliases = Mapping[str, tuple[str, str]]
 
 QGIS_VERSION = "3.28.0"
 DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 # Around the symbol's edge, not its centre, in the first of these places that is free.
 _AROUND = {
     "placement": "6",
@@ -38,8 +40,13 @@ def to_qml(style: Style, columns: Sequence[str] = (), aliases: Aliases | None = 
     """
     root = Element("qgis", {"version": QGIS_VERSION, "styleCategories": "AllStyleCategories"})
     add_style(root, style, columns, aliases or {})
+    return document(root)
+
+
+def document(root: Element) -> str:
+    """A document as QGIS reads it, indented; control characters, which XML cannot hold, are left out."""
     indent(root, " ")
-    return DOCTYPE + tostring(root, encoding="unicode") + "\n"
+    return DOCTYPE + _NO_XML.sub("", tostring(root, encoding="unicode")) + "\n"
 
 
 def add_style(parent: Element, style: Style, columns: Sequence[str], aliases: Aliases) -> None:

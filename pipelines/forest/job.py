@@ -18,7 +18,7 @@ from models.detector import Detector
 from pipelines.edited import admit, refuse_edited, refuse_previous, work_folder
 from pipelines.errors import SurveyError
 from pipelines.executor import READERS
-from pipelines.files import ready_to_write
+from pipelines.files import as_text, ready_to_write
 from pipelines.forest.change import Flown, compare
 from pipelines.forest.crowns import crown_frame
 from pipelines.forest.delineate import delineate
@@ -193,7 +193,7 @@ def _assessed(ready: _Ready, seen: Scanned, job: ForestJob) -> Results:
     else:
         stands = ready.register.frame.assign(origin="register")
     results = Results(
-        survey=ready.ortho.name,
+        survey=as_text(ready.ortho.name),
         date=ready.date,
         card=card,
         gsd_m=ready.ortho.gsd_m,
@@ -241,7 +241,7 @@ def _extent(ready: _Ready, ground: Ground, crowns: gpd.GeoDataFrame, job: Forest
     shape = extent_of(ground.seen, ground.transform)
     card = job.detector.card
     row = {
-        "survey": ready.ortho.name,
+        "survey": as_text(ready.ortho.name),
         "area_ha": float(ground.seen.sum()) * ground.cell_m2 / 1e4,
         "n_crowns": int(crowns["counted"].sum()),
         "gsd_m": ready.ortho.gsd_m,

@@ -30,6 +30,8 @@ def read_raster(path: Path) -> Picture:
                 return _bands(raster, path)
     except RasterioError as error:
         raise BadFrame("not_an_image", f"the file is not a GeoTIFF that can be read ({error})", path) from error
+    except UnicodeEncodeError as error:
+        raise BadFrame("not_an_image", "GDAL opens no path that is not in UTF-8; rename it", path) from error
 
 
 def _bands(raster: rasterio.DatasetReader, path: Path) -> Picture:

@@ -11,6 +11,7 @@ from geo.styles import (
     Form,
     Graduated,
     Labels,
+    MapTip,
     Range,
     Single,
     Symbol,
@@ -107,3 +108,8 @@ def test_the_same_style_is_the_same_text() -> None:
     style = Categorized("point", "class", categories("point", CHOICES), form=Form(choices={"s": STATUS}))
     assert to_qml(style, ["s"], {}) == to_qml(style, ["s"], {})
     assert to_qml(style, ["s"], {}).startswith("<!DOCTYPE qgis")
+
+
+def test_a_style_is_well_formed_whatever_columns_are_called() -> None:
+    style = Single("polygon", Symbol("#56b4e9"), Form(editable=(), tip=MapTip("a", ("b\x07",))))
+    assert _root(style, columns=("a", "b\x07")).find("mapTip") is not None

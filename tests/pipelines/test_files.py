@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+from xml.etree.ElementTree import fromstring
 
-from pipelines.files import ready_to_write, replacing
+from pipelines.files import as_text, ready_to_write, replacing
 
 _KILLED = """
 import os, sys
@@ -40,3 +41,11 @@ def test_what_a_killed_run_left_is_removed_before_the_work_and_nothing_else_is(t
         (tmp_path / "out" / name).write_bytes(b"theirs")
     ready_to_write(tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == others
+
+
+def test_a_path_as_text_can_stand_in_any_file_and_is_told_from_any_other():
+    paths = [os.fsdecode(b"ab\xe9.tif"), r"ab\xe9.tif", "a\x08b.tif", r"a\x08b.tif", "a\nb.tif", "森.tif"]
+    texts = [as_text(path) for path in paths]
+    assert texts == [r"ab\xe9.tif", r"ab\\xe9.tif", r"a\x08b.tif", r"a\\x08b.tif", r"a\x0ab.tif", "森.tif"]
+    for text in texts:
+        assert fromstring(f"<a>{text.encode().decode()}</a>").text == text

@@ -6,6 +6,7 @@ import os
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from xml.etree.ElementTree import fromstring
 
 import geopandas as gpd
 import numpy as np
@@ -18,6 +19,7 @@ from pypdf import PdfReader
 from pyproj import CRS
 from stand_maps import write_heights
 
+from geo.errors import RasterError
 from geo.geopackage import Layer, read_layer
 from geo.raster import Stated
 from pipelines.errors import OutputError, SurveyError
@@ -31,6 +33,8 @@ from pipelines.forest.reports import write_reports
 from pipelines.forest.rows import rows_of
 from pipelines.forest.stands import COLUMNS
 from pipelines.forest.succession import CHANGE_COLUMNS
+from pipelines.frames.rasters import read_raster
+from pipelines.frames.types import BadFrame
 from pipelines.orthophoto import OrthoParams
 
 EAST, NORTH = JAPAN_NORTH_WEST
@@ -214,6 +218,23 @@ def test_a_picture_without_a_place_gets_no_degrees_and_no_national_mesh_numbers(
     assert said in zipfile.ZipFile(published.project).read("forest.qgs").decode()
     pages = PdfReader(published.reports.documents["en"]).pages
     assert said in " ".join(" ".join(page.extract_text().split()) for page in pages)
+
+
+def test_an_orthophoto_named_with_control_characters_makes_a_project_that_qgis_reads(tmp_path):
+    path = write_ortho(tmp_path / "a\x08b.tif", np.full((30, 30, 3), (40, 60, 30), np.uint8))
+    results, published = run_forest(ForestInput(path), _job(tmp_path / "out"))
+    assert results.survey == r"a\x08b.tif"
+    root = fromstring(zipfile.ZipFile(published.project).read("forest.qgs"))
+    assert results.survey in (root.findtext("title") or "")
+
+
+def test_an_orthophoto_whose_name_is_not_in_utf_8_is_refused_in_one_line(tmp_path):
+    path = Path(os.fsdecode(bytes(tmp_path) + b"/ab\xe9.tif"))
+    write_ortho(tmp_path / "p.tif", np.full((30, 30, 3), (40, 60, 30), np.uint8)).rename(path)
+    with pytest.raises(RasterError, match=r"ab\\xe9\.tif: GDAL opens no path that is not in UTF-8\. Rename it"):
+        run_forest(ForestInput(path), _job(tmp_path / "out"))
+    with pytest.raises(BadFrame, match="not in UTF-8"):
+        read_raster(path)
 
 
 def test_a_picture_too_small_for_stands_is_a_map_without_them(tmp_path):
