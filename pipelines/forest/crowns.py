@@ -49,7 +49,8 @@ def crown_frame(boxes: Detections, grid: Grid, card: ModelCard) -> gpd.GeoDataFr
         some = slice(start, start + _AT_ONCE)
         corners = centre[some, None, :] + half[some, None, :] * circle
         shapes[some] = shapely.polygons(grid.to_plane(corners.reshape(-1, 2)).reshape(-1, _CORNERS, 2))
-    limit = np.array([card.thresholds.count.get(name, score) for name, score in card.thresholds.score.items()])
+    by_class = zip(card.class_names, card.score_thresholds, strict=True)
+    limit = np.array([card.thresholds.count.get(name, score) for name, score in by_class])
     frame = gpd.GeoDataFrame(
         {
             "class": np.array(card.class_names, object)[boxes.class_id],

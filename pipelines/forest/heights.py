@@ -47,7 +47,9 @@ class _Block:
         return np.asarray(inside, bool)
 
 
-def with_heights(crowns: gpd.GeoDataFrame, model: HeightModel, params: CanopyParams) -> gpd.GeoDataFrame:
+def with_heights(
+    crowns: gpd.GeoDataFrame, model: HeightModel, params: CanopyParams, name: str = "crown"
+) -> gpd.GeoDataFrame:
     """Crowns with heights, and more crowns where the height model has tops that no crown holds.
 
     A crown's height is the highest value within it, and its top is there; a crown lower than `lowest_m` is not counted:
@@ -58,6 +60,7 @@ def with_heights(crowns: gpd.GeoDataFrame, model: HeightModel, params: CanopyPar
         crowns: from `crown_frame`, in the model's plane.
         model: heights above ground.
         params: how it is read.
+        name: class of the crowns that the height model alone shows.
 
     Returns:
         As `crowns`, with `height_m` (nan outside the model), `height_from`, `n_tops`, sorted like `crowns`.
@@ -86,7 +89,7 @@ def with_heights(crowns: gpd.GeoDataFrame, model: HeightModel, params: CanopyPar
     known = crowns["height_m"].notna().to_numpy()
     crowns["seen_by"] = np.where(known & ~low, "both", crowns["seen_by"])
     crowns["height_from"] = np.where(known, f"highest of the height model within the crown, {model.pixel_m:.3g} m", "")
-    return _sorted(_joined(crowns, found, model))
+    return _sorted(_joined(crowns, found, model, name))
 
 
 def fine_enough(model: HeightModel, params: CanopyParams) -> bool:
@@ -225,7 +228,7 @@ def _part_at(outline: shapely.Geometry, x: float, y: float, pixel_m: float) -> s
     return smooth if smooth.geom_type == "Polygon" and not smooth.is_empty else None
 
 
-def _joined(crowns: gpd.GeoDataFrame, found: list[dict[str, Any]], model: HeightModel) -> gpd.GeoDataFrame:
+def _joined(crowns: gpd.GeoDataFrame, found: list[dict[str, Any]], model: HeightModel, name: str) -> gpd.GeoDataFrame:
     if not found:
         return crowns
     more = gpd.GeoDataFrame(found, geometry="geometry", crs=crowns.crs)
@@ -239,7 +242,7 @@ def _joined(crowns: gpd.GeoDataFrame, found: list[dict[str, Any]], model: Height
         n_tops=1,
         height_from=f"top of the height model, {model.pixel_m:.3g} m",
     )
-    more["class"] = "crown"
+    more["class"] = name
     more["uuid"] = crown_id(more)
     joined = pd.concat([crowns, more[crowns.columns]], ignore_index=True)
     return gpd.GeoDataFrame(joined, geometry="geometry", crs=crowns.crs)

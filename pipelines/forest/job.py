@@ -36,7 +36,7 @@ from pipelines.forest.results import Results
 from pipelines.forest.shapes import extent_of
 from pipelines.forest.stands import COLUMNS, count_error, stand_table
 from pipelines.forest.succession import CHANGE_COLUMNS
-from pipelines.forest.tree_types import NamedCrowns, looks_of, read_named, tell_types
+from pipelines.forest.tree_types import UNKNOWN, NamedCrowns, looks_of, read_named, tell_types
 from pipelines.forest.words import LANGUAGES
 from pipelines.journal import Journal, sole_writer
 from pipelines.orthophoto import Scan, Scanned, ortho_key, plan_scan, scan, scan_lines
@@ -177,7 +177,9 @@ def _assessed(ready: _Ready, seen: Scanned, job: ForestJob) -> Results:
     params, card, grid = job.params, job.detector.card, ready.plan.grid
     crowns = crown_frame(seen.boxes, grid, card)
     if ready.heights is not None:
-        crowns = with_heights(crowns, ready.heights, params.canopy)
+        # Heights do not tell the classes of a model apart.
+        name = card.class_names[0] if len(card.classes) == 1 else UNKNOWN
+        crowns = with_heights(crowns, ready.heights, params.canopy, name)
     ground = ground_of(grid, seen.cells, crowns[crowns["counted"]])
     if ready.heights is not None:
         ground = with_measured(ground, ready.heights)

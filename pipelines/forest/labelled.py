@@ -58,8 +58,9 @@ def judge_labelled(
 
 def _trees(results: Results, card: ModelCard) -> TreeMap:
     crowns = results.crowns
-    limits = np.array(card.score_thresholds, np.float32)[[card.class_names.index(one) for one in crowns["class"]]]
-    found = crowns[crowns["score"].to_numpy(np.float32) >= limits].reset_index(drop=True)
+    seen = crowns[crowns["score"].notna()]  # the height model alone gives no score, and perhaps no class
+    limits = np.array(card.score_thresholds, np.float32)[[card.class_names.index(one) for one in seen["class"]]]
+    found = seen[seen["score"].to_numpy(np.float32) >= limits].reset_index(drop=True)
     counted = crowns[crowns["counted"]].reset_index(drop=True)
     return TreeMap(counted, found, shapely.union_all(results.extent.geometry.to_numpy()))
 

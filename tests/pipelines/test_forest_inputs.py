@@ -21,11 +21,15 @@ from stand_maps import write_heights
 
 from geo.errors import RasterError
 from geo.geopackage import Layer, read_layer
-from geo.raster import Stated
+from geo.raster import Grid, Stated, open_ortho
+from models.card import ModelCard, ObjectClass, Thresholds
+from models.detections import Detections
 from pipelines.errors import OutputError, SurveyError
+from pipelines.forest.crowns import crown_frame
 from pipelines.forest.figures import figures_of
 from pipelines.forest.ground import _SIDES_M
 from pipelines.forest.job import ForestInput, ForestJob, run_forest
+from pipelines.forest.labelled import _trees
 from pipelines.forest.losses import CELL_M
 from pipelines.forest.params import ForestParams, StandParams
 from pipelines.forest.register import read_register
@@ -235,6 +239,35 @@ def test_an_orthophoto_whose_name_is_not_in_utf_8_is_refused_in_one_line(tmp_pat
         run_forest(ForestInput(path), _job(tmp_path / "out"))
     with pytest.raises(BadFrame, match="not in UTF-8"):
         read_raster(path)
+
+
+def _two_classes() -> ModelCard:
+    """Cedar counts from 0.2, cypress from 0.9; the thresholds are written in another order than the classes."""
+    names = (("sugi", "スギ", "cedar"), ("hinoki", "ヒノキ", "cypress"))
+    classes = [ObjectClass(name=name, title_ja=ja, title_en=en, largest_m=8.4) for name, ja, en in names]
+    thresholds = Thresholds(score={"hinoki": 0.9, "sugi": 0.2}, chosen="by construction")
+    return ExactDetector().card.model_copy(update={"classes": classes, "thresholds": thresholds})
+
+
+def test_crowns_count_by_the_threshold_of_their_own_class(ortho):
+    boxes = Detections(
+        np.array([[100, 100, 140, 140], [300, 100, 340, 140]], np.float32),
+        np.array([0.5, 0.5], np.float32),
+        np.array([0, 1], np.int16),
+    )
+    crowns = crown_frame(boxes, Grid(open_ortho(ortho), 0.1), _two_classes())
+    assert dict(zip(crowns["class"], crowns["counted"], strict=True)) == {"sugi": True, "hinoki": False}
+
+
+def test_trees_of_the_height_model_alone_are_of_no_class_of_a_model_that_has_several(forest, tmp_path):
+    bare = write_ortho(tmp_path / "bare.tif", np.full_like(forest.picture, (40, 60, 30)))
+    card = _two_classes()
+    job = replace(_job(tmp_path / "out"), detector=ExactDetector(card))
+    results, _ = run_forest(ForestInput(bare, chm=write_heights(tmp_path / "chm.tif", forest)), job)
+    assert len(results.crowns) > 50
+    assert set(results.crowns["class"]) == {"unknown"}
+    trees = _trees(results, card)
+    assert (len(trees.crowns), len(trees.matched)) == (len(results.crowns), 0)
 
 
 def test_a_picture_too_small_for_stands_is_a_map_without_them(tmp_path):
