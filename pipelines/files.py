@@ -16,9 +16,9 @@ from geo.leftovers import part_of, remove_leftovers
 from pipelines.errors import PipelineError
 from pipelines.journal import flush_folder, writing_to
 
-__all__ = ["as_text", "content_of", "read_yaml", "ready_to_write", "replacing"]
+__all__ = ["HASHED_WHOLE", "as_text", "content_of", "read_yaml", "ready_to_write", "replacing"]
 
-_HASHED_WHOLE: Final = 64 * 2**20
+HASHED_WHOLE: Final = 64 * 2**20
 _SAMPLE_BYTES: Final = 2**16
 
 _NO_TEXT: Final = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
@@ -96,7 +96,7 @@ def content_of(path: Path) -> str:
     size = path.stat().st_size
     digest = hashlib.blake2b(str(size).encode(), digest_size=16)
     with path.open("rb") as stream:
-        if size <= _HASHED_WHOLE:
+        if size <= HASHED_WHOLE:
             digest.update(stream.read())
         else:
             for place in np.linspace(0, size - _SAMPLE_BYTES, 514).astype(np.int64).tolist():

@@ -31,7 +31,7 @@ from models.seams import SeamMerger, SeamRule
 from models.tiles import plan_tiles, tile_rows
 from pipelines.errors import SurveyError
 from pipelines.executor import READERS, run
-from pipelines.files import content_of
+from pipelines.files import HASHED_WHOLE, content_of
 from pipelines.journal import Journal, journal_key
 
 __all__ = ["OrthoParams", "Scan", "Scanned", "ortho_key", "plan_scan", "scan", "scan_lines"]
@@ -183,6 +183,8 @@ def ortho_key(given: Path, plan: Scan, detector: Detector) -> str:
         {
             **chosen,
             "file": content_of(given),
+            # Samples do not find what was edited in place; a copy of a large file is looked at again for that.
+            "changed": 0 if given.stat().st_size <= HASHED_WHOLE else given.stat().st_mtime_ns,
             "beside": [state_of(path) for path in ortho.beside],
             "masked": [ortho.masked, ortho.nodata],
             "bands": ortho.bands.rgb,

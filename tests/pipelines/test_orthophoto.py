@@ -1,5 +1,6 @@
 """An orthophoto is looked at tile by tile, and comes out as if it had been looked at at once."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,18 @@ def test_a_part_that_cannot_be_decoded_is_named_and_the_rest_is_looked_at(ortho_
     assert 0 < len(seen.rejected) <= 4
     assert set(seen.rejected["reason"]) == {"undecodable"}
     assert 0.5 < seen.cells.mean() < 1
+
+
+def test_a_large_file_that_was_changed_in_place_is_another_one(ortho_path, monkeypatch):
+    detector = ExactDetector()
+    plan = plan_scan(open_ortho(ortho_path), detector.card, OrthoParams())
+    keys = []
+    for whole in (2**20 * 64, 10):
+        monkeypatch.setattr("pipelines.orthophoto.HASHED_WHOLE", whole)
+        for changed_ns in (10**18, 2 * 10**18):
+            os.utime(ortho_path, ns=(changed_ns, changed_ns))
+            keys.append(ortho_key(ortho_path, plan, detector))
+    assert keys[0] == keys[1] and keys[2] != keys[3]
 
 
 def test_a_part_that_could_not_be_read_for_a_moment_is_looked_at_by_the_next_scan(ortho_path, tmp_path, monkeypatch):
