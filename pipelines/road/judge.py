@@ -87,9 +87,9 @@ def judge(
 ) -> gpd.GeoDataFrame:
     """Add level, priority, terms, rank, road name and reasons to a table of defects.
 
-    Columns `change`, `growth_m`, `n_surveys` and `status` (from `previous`) and `people_per_h` are used where
-    present. Closed defects, those that are gone and those to look at again (`look_again`) get no rank; the others are
-    ranked by priority, ties by uuid.
+    Columns `change`, `growth_m`, `n_surveys` and `status` (from `previous`) are used where present, and so is
+    `people_per_h`, which people add: what is no number in it is unknown. Closed defects, those that are gone and those
+    to look at again (`look_again`) get no rank; the others are ranked by priority, ties by uuid.
 
     Args:
         defects: as from `consolidate` or `previous`.
@@ -212,8 +212,8 @@ def terms_of(table: pd.DataFrame, params: JudgeParams) -> list[dict[str, float]]
         "confidence": params.confidence_weight * confidence,
     }
     if "people_per_h" in table.columns:
-        people = table["people_per_h"].to_numpy(np.float64)
-        columns["people"] = params.people_weight * np.minimum(people / params.full_people, 1.0)
+        people = pd.to_numeric(table["people_per_h"], errors="coerce").to_numpy(np.float64)
+        columns["people"] = params.people_weight * np.clip(people / params.full_people, 0.0, 1.0)
     shown = [name for name in TERMS if name in columns]
     rows = np.column_stack([columns[name] for name in shown]) if len(table) else np.empty((0, len(shown)))
     return [{n: round(float(v), 2) for n, v in zip(shown, row, strict=True) if np.isfinite(v)} for row in rows]

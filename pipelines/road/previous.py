@@ -56,9 +56,8 @@ _DERIVED = {
         "lat",
         "lon",
         "photo",
-        "people_per_h",
     ),
-    *("reasons_ja", "reasons_en", "change", "growth_m", "n_surveys", "status", "note", "found_as", "section", "fid"),
+    *("reasons_ja", "reasons_en", "change", "growth_m", "n_surveys", "status", "note", "found_as", "fid"),
     "beside_road",
 }
 _NAMES_A_FILE = re.compile(r"\w[\w.-]{0,63}", re.ASCII)

@@ -67,6 +67,14 @@ def test_the_terms_sum_to_the_priority_and_none_exceeds_its_weight(rows):
             assert 0 <= named[name] <= getattr(knobs, f"{name}_weight")
 
 
+@pytest.mark.parametrize(
+    ("said", "counts"), [(300.0, True), (300, True), ("300", True), ("many", False), (None, False)]
+)
+def test_how_many_people_pass_counts_where_it_is_a_number_whatever_people_wrote(said, counts):
+    table = judge(defects({"people_per_h": said}, {"people_per_h": None}), links())
+    assert ["people" in named for named in terms(table)] == [counts, False]
+
+
 @settings(max_examples=20, deadline=None)
 @given(rows=st.lists(row, min_size=1, max_size=6))
 def test_ranks_run_from_one_over_the_open_defects_by_falling_priority(rows):

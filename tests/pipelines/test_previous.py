@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import json
 import sqlite3
 import uuid
 from pathlib import Path
@@ -111,6 +112,23 @@ def test_what_people_wrote_in_qgis_stays_with_the_defect(first):
     ]
     assert (kept["first_seen"], kept["last_seen"]) == (pd.Timestamp(SPRING), pd.Timestamp(AUTUMN))
     assert kept[["n_seen", "n_surveys"]].tolist() == [8, 2]
+
+
+def test_columns_that_people_added_stay_whatever_they_are_called(first):
+    """`section` is another layer's column; `people_per_h` is people's, and the judge's where there is one."""
+    edit(
+        first,
+        "ALTER TABLE defects ADD COLUMN section TEXT",
+        "ALTER TABLE defects ADD COLUMN people_per_h REAL",
+        "UPDATE defects SET section = '2課', people_per_h = 300 WHERE uuid = '04-1'",
+    )
+    table = judge(compare(defects({}, {}, {}, day=AUTUMN), read_previous(first), EVERYWHERE, AUTUMN))
+    assert row_of(table, "04-1")[["section", "people_per_h"]].tolist() == ["2課", 300.0]
+    assert ["people" in json.loads(one) for one in table.set_index("uuid")["terms"].sort_index()] == [
+        False,
+        True,
+        False,
+    ]
 
 
 def test_what_the_survey_wrote_stays_known_whatever_people_set_later(first, tmp_path):
