@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import geopandas as gpd
 import numpy as np
@@ -25,7 +25,8 @@ class CoverageParams(BaseModel):
 
     Attributes:
         near_m: nearer road is taken to be hidden by the vehicle, m ahead of the lens.
-        far_m: farther road is taken to be too small in the picture, m.
+        far_m: farther road is taken to be too small in the picture, m. Road where no box can be located is not looked
+            at either, whatever stands here (`within`).
         corridor_m: width about the vehicle's path that is looked at, half of it to either side. Wide enough for both
             lanes as seen from one of them; a section's own width cuts off the rest.
     """
@@ -36,32 +37,29 @@ class CoverageParams(BaseModel):
     far_m: float = Field(default=20.0, gt=0)
     corridor_m: float = Field(default=10.0, gt=0)
 
+    def within(self, camera: Camera, errors: CameraErrors) -> Self:
+        """The same, but no farther than boxes are located (`camera.max_range_m`, `camera.max_forward_sd_m`).
+
+        Where none could be located, finding none says nothing: such road does not count as seen.
+        """
+        return self.model_copy(update={"far_m": min(self.far_m, reach_m(camera, errors))})
+
 
 def seen_ground(
-    frames: pd.DataFrame,
-    camera: Camera,
-    params: CoverageParams | None = None,
-    errors: CameraErrors | None = None,
-    *,
-    crs: Any = None,
+    frames: pd.DataFrame, camera: Camera, params: CoverageParams | None = None, *, crs: Any = None
 ) -> gpd.GeoDataFrame:
     """The road that each frame shows: the picture's outline on the ground, from near to far, within the corridor.
-
-    Where a box could not be located, finding none says nothing: such road does not count as seen.
 
     Args:
         frames: table `frames`. Frames whose pose is not valid show road that nobody can place, and are left out.
         camera: of the frames, whatever size they were read at.
-        params: near, far and corridor.
-        errors: what limits how far ahead boxes are located; None where nothing does.
+        params: near, far and corridor; `CoverageParams.within` what is located.
         crs: the plane CRS of the frames; without it, the one in their `attrs["crs"]`.
 
     Returns:
         `frame`, `t_s`, `heading_deg` and one Polygon a frame, map metres. No row where the camera shows no road.
     """
     knobs = params or CoverageParams()
-    if errors is not None:
-        knobs = knobs.model_copy(update={"far_m": min(knobs.far_m, reach_m(camera, errors))})
     outline = visible_outline(camera, knobs)
     used = frames["valid"].to_numpy(bool) & np.isfinite(frames[["x_m", "y_m", "heading_deg"]].to_numpy(float)).all(1)
     shown = frames.loc[used & (not outline.is_empty), ["frame", "t_s", "heading_deg", "x_m", "y_m"]]

@@ -156,12 +156,13 @@ def assess(ready: Ready, looked: Looked, job: Job, previous: gpd.GeoDataFrame | 
     frames = frame_table(shown.frames, shown.frames["frame"].map(times).to_numpy(np.float64), scene)
     frames.attrs["crs"] = scene.trajectory.crs
     observations = observe(shown.boxes, frames, scene)
-    seen = seen_ground(frames, scene.camera, params.coverage, scene.errors)
+    coverage = params.coverage.within(scene.camera, scene.errors)
+    seen = seen_ground(frames, scene.camera, coverage)
     watch = Watch(job.detector.card.thresholds.score, seen, params.evidence)
     defects, observations["defect"] = consolidate(observations, frames, params.consolidate, watch, zone=ready.zone)
     # Farther off little is found: not finding it there does not say that it is gone.
-    near = params.coverage.model_copy(update={"far_m": min(params.coverage.far_m, params.evidence.look_m)})
-    looked_at = seen_ground(frames, scene.camera, near, scene.errors)
+    near = coverage.model_copy(update={"far_m": min(coverage.far_m, params.evidence.look_m)})
+    looked_at = seen_ground(frames, scene.camera, near)
     frame_hash = frame_hash_of({frame.name: frame.source for frame in ready.source.frames})
     compared = compare(defects, previous, looked_at, ready.date, params.previous, frame_hash)
     compared = on_roads(compared, scene.roads, params.previous)
@@ -181,7 +182,7 @@ def assess(ready: Ready, looked: Looked, job: Job, previous: gpd.GeoDataFrame | 
         rejected=_rejected(ready, rejected, times),
         read_frame=_reader(ready.source),
         provenance=provenance_of(job.detector.card),
-        km=surveyed_m(scene.trajectory.distance_m(frames["t_s"].to_numpy(np.float64)), params.coverage.far_m) / 1000,
+        km=surveyed_m(scene.trajectory.distance_m(frames["t_s"].to_numpy(np.float64)), coverage.far_m) / 1000,
         camera=scene.camera,
         roads=scene.roads.links,
         blur_road_users=None if job.street is None else RoadUsers(job.street, params.report.road_user_score),

@@ -18,7 +18,7 @@ from geo.network import Roads
 from geo.track import Trajectory
 from pipelines.errors import PipelineError
 from pipelines.road.consolidate import Consolidated, ConsolidateParams, consolidate
-from pipelines.road.coverage import seen_ground
+from pipelines.road.coverage import CoverageParams, seen_ground
 from pipelines.road.evidence import Watch
 from pipelines.road.features import DEFECT_COLUMNS
 from pipelines.road.observe import Scene, frame_table, observe
@@ -257,7 +257,7 @@ def test_a_frame_whose_box_is_too_vague_to_be_located_has_not_missed_the_defect(
     boxes = looked.drop(columns="n_boxes").assign(**size, **{"class": "D40", "score": 0.5}, **edges)
     frames = frame_table(looked, (200.0 - ahead_m) / 10, scene)
     frames.attrs["crs"] = CRS
-    watch = Watch({"D40": 0.3}, seen_ground(frames, camera, None, scene.errors))
+    watch = Watch({"D40": 0.3}, seen_ground(frames, camera, CoverageParams().within(camera, scene.errors)))
     (found,) = consolidate(observe(boxes, frames, scene), frames, watch=watch).defects.to_dict("records")
     assert found["n_looked"] <= found["n_seen"] + 1
     assert found["confidence"] > 0.55

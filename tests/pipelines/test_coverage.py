@@ -55,9 +55,11 @@ def test_road_where_no_box_could_be_located_is_not_seen():
     """A camera whose angles are unknown locates little, and nothing beyond the range that is asked for."""
     vague, short = CameraErrors().with_calibration(3.0, 3.0), CameraErrors(max_range_m=9.0)
     for errors, reach in ((vague, reach_m(CAMERA, vague)), (short, 9.0), (CameraErrors(), 20.0)):
-        assert seen_ground(frames(1), CAMERA, None, errors).total_bounds[3] == approx(reach)
+        assert seen_ground(frames(1), CAMERA, CoverageParams().within(CAMERA, errors)).total_bounds[3] == approx(reach)
     assert reach_m(CAMERA, vague) < 9.0
-    assert len(seen_ground(frames(1), CAMERA, None, CameraErrors(max_forward_sd_m=0.01))) == 0
+    nothing = CoverageParams(far_m=40.0).within(CAMERA, CameraErrors(max_forward_sd_m=0.01))
+    assert nothing.far_m == 0.0
+    assert len(seen_ground(frames(1), CAMERA, nothing)) == 0
 
 
 def test_frames_without_a_pose_show_nothing():
