@@ -1,7 +1,12 @@
-"""What killed processes left of files that they were writing: `.NAME.PID.part`, and what GDAL or SQLite put beside."""
+"""What killed processes left of files they were writing: `.NAME.HOST.PID.part`, and what GDAL or SQLite put beside.
 
+Several machines may write into a folder on a network disk: whether a process lives is known of this machine's alone.
+"""
+
+import hashlib
 import os
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -9,16 +14,17 @@ from typing import Final
 
 __all__ = ["part_of", "remove_leftovers"]
 
-_PART: Final = re.compile(r"\..+\.(\d{1,9})\.part.*", re.DOTALL)
+_HOST: Final = hashlib.blake2b(socket.gethostname().encode(), digest_size=3).hexdigest()
+_PART: Final = re.compile(rf"\..+\.{_HOST}\.(\d{{1,9}})\.part.*", re.DOTALL)
 
 
 def part_of(path: Path) -> Path:
     """The temporary name of a file that this process writes, beside it."""
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+    return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.part")
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the parts in a folder whose processes are no more; those of living processes stay."""
+    """Remove the parts in a folder whose processes are no more; those of living processes and other machines stay."""
     for path, process in _parts(folder):
         if not _lives(process):
             with suppress(OSError):  # somebody else removed it, or it is not ours to remove

@@ -246,7 +246,8 @@ def _told(ready: Ready, why_not: Texts, counts: ReadCounts) -> list[str]:
     scene, camera = ready.scene, ready.scene.camera
     angles = "as stated" if ready.calibration is None else f"from {ready.calibration.source}"
     lines = [
-        f"{len(ready.source)} frames, {len(ready.chosen)} to look at, along {scene.trajectory.length_m / 1000:.2f} km",
+        f"{len(ready.source)} frames, {len(ready.chosen)} to look at, "
+        f"along {scene.trajectory.line().length / 1000:.2f} km",
         f"camera {camera.height_m:g} m high, pitch {camera.pitch_deg:.1f}°, yaw {camera.yaw_deg:.1f}° ({angles})",
     ]
     if (assumed := zone_line(ready.survey, ready.zone)) is not None:

@@ -13,7 +13,7 @@ from pipelines.forest.results import Results
 from pipelines.forest.rows import StandRow, columns_of, rows_of
 from pipelines.forest.statement import change_lines, dated, key_figures, limits_of, source_of, worth_lines
 from pipelines.forest.words import say
-from pipelines.report.markup import content_hash, environment, resource, spans
+from pipelines.report.markup import environment, policy_hash, resource, spans
 
 __all__ = ["MOST_ROWS", "stand_page"]
 
@@ -78,7 +78,7 @@ def stand_page(results: Results, maps: Mapping[str, bytes]) -> str:
         source=told(source_of),
         style=Markup(style),
         script=Markup(script),
-        script_hash=content_hash(script),
+        script_hash=policy_hash(script),
     )
 
 

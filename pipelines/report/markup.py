@@ -27,7 +27,7 @@ def resource(package: str, name: str) -> str:
     return (files(package) / "templates" / name).read_text(encoding="utf-8")
 
 
-def content_hash(script: str) -> str:
+def policy_hash(script: str) -> str:
     """What a page's security policy calls a script that it holds: the SHA-256 of its text in base64."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 

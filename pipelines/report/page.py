@@ -14,7 +14,7 @@ from pipelines.report import words
 from pipelines.report.content import ReportContent
 from pipelines.report.items import Item, SectionItem, fixed, items_of, listed_of, sections_of
 from pipelines.report.limits import limits_of, seen_share_pct
-from pipelines.report.markup import content_hash, environment, resource, spans
+from pipelines.report.markup import environment, policy_hash, resource, spans
 from pipelines.report.overview import overview_of
 
 _FIRST_ROWS = 6
@@ -70,7 +70,7 @@ def page_html(content: ReportContent, photos: Mapping[str, str]) -> str:
         term_scale=max((value for item in items for _, value in item.terms), default=1.0),
         style=Markup(style),
         script=Markup(script),
-        script_hash=content_hash(script),
+        script_hash=policy_hash(script),
         in_legend=[
             code for code in words.JUDGEMENTS if any(one.judgement == code for one in items if not one.look_again)
         ],

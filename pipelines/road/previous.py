@@ -301,7 +301,7 @@ def _of_these_frames(
     """(old,) bool: rows last seen on the new survey's frames: results of this very survey, made before."""
     names, stated = _text(old, "frame"), _text(old, "frame_hash")
     here = np.array([frame_hash(name) for name in names], object)
-    there, told = here != None, (stated != "") & (here != "")  # noqa: E711 - by elements
+    there, told = np.array([one is not None for one in here], bool), (stated != "") & (here != "")
     likely = there & np.isin(np.arange(len(old)), match) & _of_these_days(old, new, date)
     return np.asarray(np.where(told, stated == here, likely), bool)
 

@@ -78,7 +78,8 @@ class Results:
     def changes(self) -> dict[str, int]:
         """How many defects are new, the same, worse, gone or not passed since the previous survey; {} without one."""
         counts = Counter(self.defects["change"].fillna("").astype(str))
-        return {code: counts[code] for code in CHANGES if any(counts[other] for other in CHANGES)}
+        found = {code: counts[code] for code in CHANGES}
+        return found if any(found.values()) else {}
 
     @property
     def rejected_by_reason(self) -> dict[str, int]:

@@ -17,6 +17,7 @@ from rasterio._env import get_gdal_config
 from rasterio.shutil import copy
 
 from geo.errors import CrsError, RasterError
+from geo.leftovers import part_of
 from geo.raster import GDAL_OPTIONS, Grid, OrthoReader, Stated, open_heights, open_ortho, reading, tiled_copy
 from geo.raster.files import state_of
 
@@ -186,8 +187,9 @@ def test_tiled_copies_of_other_files_and_of_killed_runs_are_removed(tmp_path, mo
     monkeypatch.setattr("geo.raster.tiled.is_cheap_to_cut", lambda source: source.block_shapes[0][1] < source.width)
     first = tiled_copy(open_ortho(path), cache, str).path
     killed = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    left = [cache / f".strips-0.tiled.tif.{int(killed.stdout)}.part{end}" for end in ("", ".ovr.tmp")]
-    mine = cache / f".strips-0.tiled.tif.{os.getppid()}.part"
+    whole = part_of(cache / "strips-0.tiled.tif").name
+    theirs, mine = (cache / whole.replace(f".{os.getpid()}.", f".{pid}.") for pid in (int(killed.stdout), os.getppid()))
+    left = [theirs, theirs.with_name(f"{theirs.name}.ovr.tmp")]
     for one in (*left, mine):
         one.write_bytes(b"half")
     os.utime(path, (1e9, 1e9))
