@@ -19,7 +19,7 @@ class Figures:
     Attributes:
         area_ha: photographed and looked at.
         n_stems: counted crowns.
-        per_ha: stems/ha; `low_ha` and `high_ha` are its 90 % interval.
+        per_ha: stems/ha; `low_ha` and `high_ha` are its 90 % interval, nan where the picture is too coarse.
         cover_pct: ground under crowns.
         diameter_m: mean crown diameter.
         height_m: mean height of the crowns that have one; nan where heights cover less than half of the

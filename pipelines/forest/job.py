@@ -23,7 +23,7 @@ from pipelines.forest.change import Flown, compare
 from pipelines.forest.crowns import crown_frame
 from pipelines.forest.delineate import delineate
 from pipelines.forest.gaps import gap_ground, gaps
-from pipelines.forest.ground import Ground, ground_of, plane_bounds
+from pipelines.forest.ground import HEIGHTS_SHARE, Ground, ground_of, plane_bounds
 from pipelines.forest.heights import fine_enough, with_heights
 from pipelines.forest.measured import with_measured
 from pipelines.forest.mesh import mesh20m
@@ -189,7 +189,9 @@ def _assessed(ready: _Ready, seen: Scanned, job: ForestJob) -> Results:
         types = tell_types(crowns, looks_of(crowns, grid), ready.named, params.types)
         if types.trusted:
             crowns = crowns.assign(type=types.type, type_probability=types.probability)
-    error = count_error(card, params.stands)
+    tops = ready.heights is not None and fine_enough(ready.heights, params.canopy)
+    by_heights = tops and not ground.measured_share < HEIGHTS_SHARE
+    error = count_error(card, params.stands, 0.0 if by_heights else ready.ortho.gsd_m)
     if ready.register is None:
         stands = delineate(ground, crowns, params.stands).assign(origin="delineated")
     else:

@@ -83,7 +83,7 @@ class Results:
             yield "crowns " + ", ".join(f"{by.get(key, 0):,} {name}" for key, name in kinds)
         n_gaps = int((self.gaps["kind"] == "gap").sum())
         yield f"{len(self.stands):,} stands, {len(self.mesh):,} meshes of 20 m, {n_gaps:,} canopy gaps"
-        yield f"counts of a stand: chance and ±{100 * self.error.sd:.0f} % (sd; {self.error.source})"
+        yield self.error.line()
         if self.types is not None:
             yield self.types.line()
         if self.change is not None:

@@ -20,8 +20,8 @@ class StandRow:
 
     Attributes:
         stand: its name in the register, or of its own.
-        kind: forest, open, or "" where nothing was seen.
-        per_ha: stems/ha; `low_ha` and `high_ha` are its 90 % interval.
+        kind: forest, open, or "" where nothing was seen, or the picture is too coarse to tell.
+        per_ha: stems/ha; `low_ha` and `high_ha` are its 90 % interval, nan where the picture is too coarse.
         seen_pct: how much of it was photographed.
         loss_ha: canopy lost since an earlier flight, beyond chance; nan where there was none.
     """
@@ -125,10 +125,9 @@ def _float(value: Any) -> float:
 
 def _kind(row: StandRow, lang: str) -> str:
     named = {choice.value: (choice.ja, choice.en)[LANGUAGES.index(lang)] for choice in STAND_KIND}
-    return named.get(row.kind, say("unseen", lang))
+    return named.get(row.kind, UNKNOWN if row.seen_pct > 0 else say("unseen", lang))
 
 
 def _density(row: StandRow) -> str:
-    if math.isnan(row.per_ha):
-        return UNKNOWN
-    return f"{row.per_ha:,.0f} ({row.low_ha:,.0f}–{row.high_ha:,.0f})"
+    interval = "" if math.isnan(row.low_ha) else f" ({row.low_ha:,.0f}–{row.high_ha:,.0f})"
+    return number(row.per_ha, 0) + interval

@@ -91,8 +91,11 @@ def _worth(name: str, entry: dict[str, Any]) -> Worth:
 def worth_lines(results: Results, lang: str) -> list[str]:
     """The accuracy statement, a sentence each."""
     worth = worth_of(results.card)
-    lines = [say("worth_assumed", lang, sd=f"{100 * results.error.sd:.0f}")] if worth is None else _known(worth, lang)
-    lines.append(say("worth_interval", lang))
+    if not results.error.known:
+        lines = [say("worth_coarse", lang, **_pixels(results))]
+    else:
+        assumed = say("worth_assumed", lang, sd=f"{100 * results.error.sd:.0f}")
+        lines = [*([assumed] if worth is None else _known(worth, lang)), say("worth_interval", lang)]
     if not results.ground.placed:
         lines.append(say("worth_no_place", lang))
     if "height_m" in results.crowns:
@@ -126,14 +129,19 @@ def limits_of(results: Results, lang: str) -> Iterator[str]:
     yield say("limit_absent", lang)
     by_register = len(results.stands) > 0 and bool((results.stands["origin"] == "register").all())
     yield say("limit_register" if by_register else "limit_delineated", lang)
-    if model_gsd is not None and results.gsd_m > _COARSER * model_gsd:
-        yield say("limit_gsd", lang, gsd=f"{100 * results.gsd_m:.1f}", model=f"{100 * model_gsd:.1f}")
+    if model_gsd is not None and results.gsd_m > _COARSER * model_gsd and results.error.known:
+        yield say("limit_gsd", lang, **_pixels(results))
     if not results.date:
         yield say("limit_undated", lang)
     if len(results.rejected):
         yield say("limit_rejected", lang, n=len(results.rejected))
     if results.n_full:
         yield say("limit_full", lang, n=results.n_full)
+
+
+def _pixels(results: Results) -> dict[str, str]:
+    """Ground sampling distances of the picture and of the model, cm."""
+    return {"gsd": f"{100 * results.gsd_m:.1f}", "model": f"{100 * (results.card.gsd_m or math.nan):.1f}"}
 
 
 def source_of(results: Results, lang: str) -> str:
@@ -175,18 +183,22 @@ def change_lines(results: Results, lang: str) -> list[str]:
 
 def stems_line(figures: Figures, lang: str) -> str:
     """Area, stems and stems per hectare with their interval."""
-    numbers = {"n": figures.n_stems, "per_ha": figures.per_ha, "low": figures.low_ha, "high": figures.high_ha}
-    told = {key: number(value, 0) for key, value in numbers.items()}
+    told = {"n": number(figures.n_stems, 0), "per_ha": number(figures.per_ha, 0), "interval": _interval(figures, lang)}
     return say("stems_line", lang, ha=f"{figures.area_ha:,.2f}", **told)
+
+
+def _interval(figures: Figures, lang: str) -> str:
+    if math.isnan(figures.low_ha):
+        return say("density_unknown", lang)
+    return say("density_interval", lang, low=number(figures.low_ha, 0), high=number(figures.high_ha, 0))
 
 
 def key_figures(figures: Figures, lang: str) -> list[KeyFigure]:
     """What the survey came to, six figures: the last is the height where it is known, else the gaps."""
-    interval = say("density_interval", lang, low=number(figures.low_ha, 0), high=number(figures.high_ha, 0))
     row = [
         KeyFigure(f"{number(figures.area_ha, 2)} ha", say("area", lang)),
         KeyFigure(number(figures.n_stems, 0), say("stems", lang)),
-        KeyFigure(number(figures.per_ha, 0), say("density", lang), interval),
+        KeyFigure(number(figures.per_ha, 0), say("density", lang), _interval(figures, lang)),
         KeyFigure(f"{number(figures.cover_pct, 0)} %", say("cover", lang)),
         KeyFigure(f"{number(figures.diameter_m, 1)} m", say("diameter", lang)),
     ]

@@ -24,9 +24,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "stems": ("立木本数（樹冠数）", "stems (crowns)"),
     "density": ("立木密度 本/ha", "stems per hectare"),
     "density_interval": ("90 % 区間 {low}–{high}", "90 % interval {low}–{high}"),
+    "density_unknown": ("区間は不明", "interval unknown"),
     "stems_line": (
-        "{ha} ha　立木 {n} 本、{per_ha} 本/ha（90 % 区間 {low}–{high}）",
-        "{ha} ha   {n} stems, {per_ha} per hectare (90 % interval {low}–{high})",
+        "{ha} ha　立木 {n} 本、{per_ha} 本/ha（{interval}）",
+        "{ha} ha   {n} stems, {per_ha} per hectare ({interval})",
     ),
     "cover": ("樹冠被覆率", "crown cover"),
     "diameter": ("平均樹冠直径", "crown diameter"),
@@ -80,6 +81,13 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "この森林での現地確認はしていない。",
         "Intervals are 90 %, of chance and that error. They do not hold what a model misses everywhere alike. "
         "Nothing was checked on the ground in this forest.",
+    ),
+    "worth_coarse": (
+        "画像の解像度は {gsd} cm で、モデルの想定 {model} cm よりはるかに粗い。ほとんどの木を見落とし、その数は"
+        "分からないので、区間と林分の区分は示さない。本数、被覆率、ギャップは見つけた樹冠だけによる。",
+        "The picture has {gsd} cm a pixel, far coarser than the {model} cm of the model: most trees are missed, and "
+        "nobody knows how many. So there is no interval and no kind of stand; stems, cover and gaps are by the crowns "
+        "that were found alone.",
     ),
     "worth_heights": (
         "樹高は樹冠高モデルの値で、その誤差は分からない。樹冠高モデルだけで見つけた {n} 本は上の誤差に含まれない。",

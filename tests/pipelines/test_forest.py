@@ -321,6 +321,8 @@ def test_the_spread_of_counts_is_the_cards_or_said_to_be_assumed():
     stated = count_error(card.model_copy(update={"metrics": {"command": "x", "plots": stems}}), StandParams())
     assert stated.sd == pytest.approx(0.2507, abs=1e-4)
     assert "40 of 200 stems/ha on plots" in stated.source
+    assert count_error(card, StandParams(), 0.3).known
+    assert not count_error(card, StandParams(), 0.33).known, "more than 3.2 times the model's 10 cm"
 
 
 def test_meshes_are_named_by_the_sheets_of_the_national_base_map():

@@ -1,6 +1,7 @@
 """The reports of a stand map: what page and document say, that they hold what they must, and stay safe to open."""
 
 import base64
+import csv
 import hashlib
 import io
 import re
@@ -19,7 +20,7 @@ import pytest
 import shapely
 from foresting import write_ortho
 from PIL import Image
-from stand_maps import HOSTILE, StandMap, measured_card
+from stand_maps import HOSTILE, StandMap, make_stand_map, measured_card
 
 from models.card import ModelCard, load_card, write_card
 from pipelines.cli.main import main
@@ -234,6 +235,26 @@ def test_limits_say_what_is_so_and_nothing_else(stand_map: StandMap) -> None:
     told = " ".join(limits_of(other, "en"))
     for said in ("no boundaries of ownership", "50.0 cm a pixel", "when it was flown", "not be read: 1", "In 2 tiles"):
         assert said in told
+
+
+def test_a_picture_too_coarse_to_count_in_claims_no_interval_and_no_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.forest.stands._COARSEST", 0.5)
+    assert make_stand_map(tmp_path / "heights").results.error.known, "the height model shows the trees"
+    made = make_stand_map(tmp_path / "bare", chm=None)
+    rows = list(csv.DictReader(io.StringIO(made.published.reports.table.read_text(encoding="utf-8-sig"))))
+    assert {row[key] for row in rows for key in ("区分", "立木密度_下限90%(本/ha)", "立木密度_上限90%(本/ha)")} == {""}
+    assert any(row["立木本数(本)"] for row in rows)
+    assert "neither an interval nor a kind" in made.published.summary.read_text(encoding="utf-8")
+    page = made.published.reports.page.read_text(encoding="utf-8")
+    assert "nobody knows how many" in page
+    assert "interval unknown" in page
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", page)
+    first = rows_of(made.results)[0]
+    shown = {column.key: column.show(first, "en") for column in columns_of(made.results)}
+    assert shown["column_kind"] == "–"
+    assert shown["column_density"] == f"{first.per_ha:,.0f}"
 
 
 def test_rows_are_the_largest_first_those_not_seen_last_and_unknown_figures_are_dashes(stand_map: StandMap) -> None:
