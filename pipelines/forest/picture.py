@@ -4,6 +4,7 @@ import io
 from dataclasses import dataclass
 from typing import Any, Final
 
+import geopandas as gpd
 import numpy as np
 import shapely
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -84,29 +85,36 @@ def _drawn(results: Results, beneath: Backdrop, languages: tuple[str, ...], pape
     return buffer.getvalue()
 
 
+def _drawn_crowns(results: Results) -> dict[str, gpd.GeoDataFrame]:
+    """The crowns on the map by what they are seen in, those kinds alone that there are."""
+    counted = results.crowns[results.crowns["counted"]]
+    kinds = {kind: counted[counted["seen_by"] == kind] for kind in _SEEN}
+    return {kind: crowns for kind, crowns in kinds.items() if len(crowns)}
+
+
+def _drawn_gaps(results: Results) -> gpd.GeoDataFrame:
+    return results.gaps[results.gaps["kind"] == "gap"]
+
+
 def _crowns(axes: Any, results: Results) -> None:
-    for kind, colour in _SEEN.items():
-        chosen = results.crowns[(results.crowns["seen_by"] == kind) & results.crowns["counted"]]
-        if not len(chosen) or len(results.crowns) > _MOST_OUTLINES:
-            continue
-        rings = [shapely.get_coordinates(shape.exterior) for shape in chosen.geometry]
-        axes.add_collection(
-            PolyCollection(rings, facecolors="none", edgecolors=colour, linewidths=_thin(len(results.crowns)), zorder=3)
-        )
-    if len(results.crowns) > _MOST_OUTLINES:
-        tops = results.crowns.loc[results.crowns["counted"], ["top_x_m", "top_y_m"]].to_numpy(np.float64)
-        size = np.full(len(tops), 1.0)
-        axes.add_collection(
-            EllipseCollection(
-                size,
-                size,
-                0 * size,
-                offsets=tops,
-                units="points",
-                facecolors=_SEEN["image"],
-                transOffset=axes.transData,
+    for kind, crowns in _drawn_crowns(results).items():
+        if len(results.crowns) > _MOST_OUTLINES:
+            tops = crowns[["top_x_m", "top_y_m"]].to_numpy(np.float64)
+            axes.add_collection(
+                EllipseCollection(
+                    size := np.full(len(tops), 1.0),
+                    size,
+                    0 * size,
+                    offsets=tops,
+                    units="points",
+                    facecolors=_SEEN[kind],
+                    transOffset=axes.transData,
+                )
             )
-        )
+            continue
+        rings = [shapely.get_coordinates(shape.exterior) for shape in crowns.geometry]
+        thin = _thin(len(results.crowns))
+        axes.add_collection(PolyCollection(rings, facecolors="none", edgecolors=_SEEN[kind], linewidths=thin, zorder=3))
 
 
 def _thin(n: int) -> float:
@@ -114,7 +122,7 @@ def _thin(n: int) -> float:
 
 
 def _areas(axes: Any, results: Results) -> None:
-    openings = results.gaps[results.gaps["kind"] == "gap"]
+    openings = _drawn_gaps(results)
     gap = OKABE_ITO["vermilion"]
     if len(openings):  # with their holes: crowns stand in openings
         openings.plot(ax=axes, facecolor=gap, alpha=0.25, edgecolor="none", aspect=None, zorder=2)
@@ -170,15 +178,17 @@ def _heading(figure: Any, results: Results, left: float, height: float) -> None:
 
 
 def _marks(results: Results, languages: tuple[str, ...]) -> list[Any]:
-    """What the legend explains, with its words."""
+    """What the legend explains, with its words: what is on the map."""
 
     def named(key: str) -> str:
         return " ".join(say(key, lang) for lang in languages)
 
-    kinds = [kind for kind in _SEEN if (results.crowns["seen_by"] == kind).any()]
+    kinds = _drawn_crowns(results)
     marks: list[Any] = [Line2D([], [], color=_SEEN[kind], linewidth=2, label=named(f"crown_{kind}")) for kind in kinds]
-    marks.append(Patch(facecolor=OKABE_ITO["vermilion"], alpha=0.5, label=named("gap")))
-    marks.append(Line2D([], [], color=OKABE_ITO["blue"], linewidth=2, label=named("stand_border")))
+    if len(_drawn_gaps(results)):
+        marks.append(Patch(facecolor=OKABE_ITO["vermilion"], alpha=0.5, label=named("gap")))
+    if len(results.stands):
+        marks.append(Line2D([], [], color=OKABE_ITO["blue"], linewidth=2, label=named("stand_border")))
     if results.change is not None and len(results.change.areas):
         loss = " ".join(TITLES["changes"][LANGUAGES.index(lang)] for lang in languages)
         marks.append(Patch(facecolor="none", edgecolor=_LOSS, hatch="xxx", label=loss))
@@ -186,6 +196,8 @@ def _marks(results: Results, languages: tuple[str, ...]) -> list[Any]:
 
 
 def _legend(figure: Any, marks: list[Any], left: float, height: float) -> None:
+    if not marks:
+        return
     figure.legend(
         handles=marks,
         loc="lower left",

@@ -24,14 +24,17 @@ from stand_maps import HOSTILE, StandMap, make_stand_map, measured_card
 
 from models.card import ModelCard, load_card, write_card
 from pipelines.cli.main import main
+from pipelines.forest.backdrop import Backdrop
 from pipelines.forest.document import MOST_ROWS, stand_document
 from pipelines.forest.figures import figures_of
 from pipelines.forest.page import stand_page
+from pipelines.forest.picture import _marks, plain_map
 from pipelines.forest.reports import write_reports
 from pipelines.forest.results import Results
 from pipelines.forest.rows import columns_of, rows_of
 from pipelines.forest.statement import change_lines, limits_of, worth_lines, worth_of
 from pipelines.forest.words import WORDS
+from pipelines.report.labels import Extent
 
 sys.path.append(str(Path(__file__).parents[1] / "models"))
 
@@ -255,6 +258,22 @@ def test_a_picture_too_coarse_to_count_in_claims_no_interval_and_no_kind(
     shown = {column.key: column.show(first, "en") for column in columns_of(made.results)}
     assert shown["column_kind"] == "–"
     assert shown["column_density"] == f"{first.per_ha:,.0f}"
+
+
+def test_the_legend_explains_what_is_on_the_map_alone(stand_map: StandMap) -> None:
+    def legend(results: Results) -> list[str]:
+        return [mark.get_label() for mark in _marks(results, ("en",))]
+
+    results = stand_map.results
+    gap = results.gaps.assign(kind="gap")
+    assert "gap" in legend(replace(results, gaps=gap))
+    assert "gap" not in legend(replace(results, gaps=gap.assign(kind="open")))
+    bare = replace(results, gaps=gap.iloc[:0], crowns=results.crowns.assign(counted=False))
+    assert legend(bare) == ["stand border"]
+    nothing = replace(bare, stands=results.stands.iloc[:0])
+    ground = Backdrop(np.zeros((4, 6, 4), np.uint8), Extent(0, 0, 6, 4), results.ground.crs)
+    assert legend(nothing) == []
+    assert Image.open(io.BytesIO(plain_map(nothing, ground, "en"))).width > 0
 
 
 def test_rows_are_the_largest_first_those_not_seen_last_and_unknown_figures_are_dashes(stand_map: StandMap) -> None:
