@@ -31,6 +31,7 @@ _GAP_REMEDY = (
 
 REASONS = {
     "no_time": "nothing says when the frame was taken",
+    "no_zone": "it states a local time but not its zone: say it with timezone in survey.yaml, or --timezone",
     "outside_track": "the frame was taken before or after the track",
     "track_gap": "the frame was taken in a gap of the track, where nobody knows how the vehicle went",
 }
@@ -50,7 +51,7 @@ def require_times(t_s: Array, pictures: Sequence[Path], survey: Survey) -> None:
     """
     if np.isfinite(t_s).any():
         return
-    if np.isfinite(photo_times(pictures, ZoneInfo("UTC"))).any():
+    if _zoneless(t_s, pictures, survey).any():
         what = "the pictures state local times and not of which time zone"
         remedy = "State the zone that the camera's clock was set to: timezone: Asia/Tokyo in survey.yaml, or --timezone"
     else:
@@ -59,13 +60,21 @@ def require_times(t_s: Array, pictures: Sequence[Path], survey: Survey) -> None:
     raise SurveyError(what, where=survey.where, remedy=remedy)
 
 
-def unplaced(t_s: Array, trajectory: Trajectory, survey: Survey, *, filmed: bool) -> Texts:
+def _zoneless(t_s: Array, files: Sequence[Path], survey: Survey) -> NDArray[np.bool_]:
+    """Which frames have a local time and nothing that says its zone, bool (n,), of times and files (n,)."""
+    untimed = list(dict.fromkeys(path for path, known in zip(files, np.isfinite(t_s), strict=True) if not known))
+    local = {} if survey.timezone else dict(zip(untimed, photo_times(untimed, ZoneInfo("UTC")), strict=True))
+    return np.isfinite([local.get(path, np.nan) for path in files])
+
+
+def unplaced(t_s: Array, trajectory: Trajectory, survey: Survey, files: Sequence[Path], *, filmed: bool) -> Texts:
     """Why frames have no place on the track: (n,) a code of `REASONS`, "" for those that have one.
 
     Args:
         t_s: float64 (n,), the frames' times on the track's clock; of pictures, as `require_times` lets pass.
         trajectory: the track.
         survey: as stated.
+        files: that the frames are of, n of them.
         filmed: whether any of the frames are a video's.
 
     Raises:
@@ -75,9 +84,10 @@ def unplaced(t_s: Array, trajectory: Trajectory, survey: Survey, *, filmed: bool
     reason[~trajectory.at(t_s).valid] = "track_gap"
     reason[~trajectory.spans(t_s)] = "outside_track"
     reason[~np.isfinite(t_s)] = "no_time"
+    reason[_zoneless(t_s, files, survey)] = "no_zone"
     if (reason == "").any():
         return reason
-    if (reason == "no_time").all():
+    if not np.isfinite(t_s).any():
         what = "the video does not say when it began"
         raise SurveyError(what, where=survey.where, remedy=_start_remedy(trajectory))
     if (reason == "track_gap").any():

@@ -53,6 +53,7 @@ _WORTH_TELLING_S = 0.25
 _WEEK_S = 7 * 86_400.0
 _NOT_ON_TRACK = {
     "no_time": "do not say when they were taken",
+    "no_zone": "state a local time but not its zone (say it with timezone in survey.yaml, or --timezone)",
     "outside_track": "lie outside the track's time",
     "track_gap": "lie in gaps of the track, where nobody knows how the vehicle went,",
 }
@@ -106,8 +107,9 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
     """
     source = _opened(survey)
     t_s = np.array([frame.t_s for frame in source.frames], np.float64) + survey.clock_offset_s
+    files = [frame.source for frame in source.frames]
     if not _videos(source):
-        require_times(t_s, [frame.source for frame in source.frames], survey)
+        require_times(t_s, files, survey)
     fixes = _fixes(survey, source)
     weeks = WEEKS_ROUND * rolled_over(fixes, t_s)
     fixes = fixes.shifted(weeks * _WEEK_S)
@@ -117,7 +119,7 @@ def preflight(survey: Survey, params: RoadParams) -> Ready:
     crs = plane_crs(float(np.median(kept.lon)), float(np.median(kept.lat)))
     zone = zone_of(survey, crs)
     trajectory = smooth(kept, crs, _with_clock(params.track, source))
-    why_not = unplaced(t_s, trajectory, survey, filmed=bool(_videos(source)))
+    why_not = unplaced(t_s, trajectory, survey, files, filmed=bool(_videos(source)))
     chosen = select_by_distance(source.frames, trajectory, params.drive.spacing_m, survey.clock_offset_s)
     camera, calibration = find_camera(survey, source, chosen, params.calibration)
     errors = params.camera

@@ -61,6 +61,7 @@ REASONS: Words = {
     "outside_track": ("軌跡の時間外", "outside the track's time"),
     "track_gap": ("測位の途切れ", "gap in the track"),
     "no_time": ("時刻なし", "no time"),
+    "no_zone": ("時差の分からない時刻", "local time of no stated zone"),
     "unreadable": ("読めないファイル", "unreadable file"),
     "truncated": ("途中で切れた画像", "truncated picture"),
     "undecodable": ("復号できない範囲", "part that cannot be decoded"),

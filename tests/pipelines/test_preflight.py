@@ -110,6 +110,18 @@ def test_pictures_by_a_local_clock_ask_for_its_time_zone(tmp_path, with_track):
     assert len(ready(survey_of(tmp_path, timezone="UTC")).chosen) == 10
 
 
+def test_a_local_time_among_others_without_its_zone_asks_for_the_zone(tmp_path):
+    track(tmp_path / "track.gpx", range(0, 61, 2))
+    for second, offset in ((10, "+00:00"), (20, "+00:00"), (30, ""), (None, "")):
+        picture(tmp_path / "frames" / f"{second}.jpg", second, offset=offset)
+    found = ready(survey_of(tmp_path))
+    assert found.rejected.set_index("item")["reason"].to_dict() == {"30.jpg": "no_zone", "None.jpg": "no_time"}
+    assert "--timezone" in found.rejected.set_index("item")["detail"]["30.jpg"]
+    assert any(line.startswith("1 frames state a local time but not its zone (say it with") for line in found.lines)
+    zoned = ready(survey_of(tmp_path, timezone="UTC"))
+    assert zoned.rejected["item"].tolist() == ["None.jpg"]
+
+
 def test_pictures_without_any_time_ask_for_the_original_files(tmp_path):
     track(tmp_path / "track.gpx", range(0, 61, 2))
     picture(tmp_path / "frames" / "1.jpg")
