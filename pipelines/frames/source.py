@@ -21,7 +21,7 @@ from pipelines.files import as_text
 from pipelines.frames.pictures import PICTURE_SUFFIXES, picture_size, read_picture
 from pipelines.frames.rasters import RASTER_SUFFIXES, read_raster
 from pipelines.frames.types import BadFrame, Frame, Picture
-from pipelines.frames.videos import VIDEO_SUFFIXES, VideoIndex, VideoReader, index_video, second_meant
+from pipelines.frames.videos import VIDEO_SUFFIXES, VideoIndex, VideoReader, index_video, last_digit_s
 
 __all__ = ["FrameSource", "PictureTimes", "open_frames"]
 
@@ -156,9 +156,9 @@ def open_frames(
         paths: a folder, a picture, a video, or several of them, kept in the order given. A name that two of them
             have takes the folder before it; a file named twice counts once.
         picture_times: tells when pictures were taken; without it their time is nan.
-        video_start_s: when the first video that states no time began, seconds since 1970-01-01 UTC; a whole second
-            is read off a display that cuts off the rest, and means its middle. The next videos that state no time
-            follow without a gap, as chapters of a recording do.
+        video_start_s: when the first video that states no time began, seconds since 1970-01-01 UTC; it is read off a
+            display that cuts off what comes after its last digit, and means the middle of that. The next videos that
+            state no time follow without a gap, as chapters of a recording do.
 
     Raises:
         SurveyError: a path is absent, or there is not one frame in all of them.
@@ -168,7 +168,8 @@ def open_frames(
     frames: list[Frame] = []
     refused: list[BadFrame] = []
     videos: dict[Path, VideoIndex] = {}
-    begins_s = second_meant(video_start_s)
+    digit_s = last_digit_s(video_start_s)
+    begins_s = video_start_s + digit_s / 2
     for name, path in files:
         if not _is(path, VIDEO_SUFFIXES):
             frames.append(Frame(name, path))
@@ -179,7 +180,7 @@ def open_frames(
             refused.append(error)
             continue
         if math.isnan(index.created_s):
-            index = index.beginning(begins_s)
+            index = index.beginning(begins_s, digit_s)
             begins_s += index.length_s
         videos[path] = index
         frames.extend(_video_frames(name, index))

@@ -16,7 +16,7 @@ from geo.track import VideoClock, video_clock
 from pipelines.files import as_text
 from pipelines.frames.types import BadFrame, Picture
 
-__all__ = ["HEADER_CLOCK_SD_S", "VIDEO_SUFFIXES", "VideoIndex", "VideoReader", "index_video", "second_meant"]
+__all__ = ["HEADER_CLOCK_SD_S", "VIDEO_SUFFIXES", "VideoIndex", "VideoReader", "index_video", "last_digit_s"]
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v")
 _FORMAT = "mp4"
@@ -86,10 +86,10 @@ class VideoIndex:
         """Seconds of video from the first frame to frame `number`."""
         return (self.pts[number] - self.pts[0]) * self.time_base_s
 
-    def beginning(self, t_s: float) -> Self:
-        """The same video, its first frame taken at `t_s`, which is known to the second."""
+    def beginning(self, t_s: float, digit_s: float = 1.0) -> Self:
+        """The same video, its first frame taken at `t_s`, which is known to `digit_s`, what its last digit counts."""
         zero_s = t_s - self.pts[0] * self.time_base_s
-        return replace(self, clock=VideoClock(zero_s, sd_s=HEADER_CLOCK_SD_S))
+        return replace(self, clock=VideoClock(zero_s, sd_s=HEADER_CLOCK_SD_S * digit_s))
 
 
 def index_video(path: Path) -> VideoIndex:
@@ -121,9 +121,12 @@ def index_video(path: Path) -> VideoIndex:
         return index if clock else index.beginning(_stated_s(container, stream, index.length_s))
 
 
-def second_meant(stated_s: float) -> float:
-    """The moment that people read off a display: its whole second counts as the middle of it, as a header's does."""
-    return stated_s + _HALF_SECOND_S if stated_s % 1.0 == 0.0 else stated_s
+def last_digit_s(stated_s: float) -> float:
+    """What the last digit of a time that people state counts, s: a hundredth of 12.25, and 1 of 12 and of nan."""
+    if not math.isfinite(stated_s):
+        return 1.0
+    micros = round(stated_s % 1.0 * 1e6) % 1_000_000
+    return next(10.0**-n for n in range(7) if micros % 10 ** (6 - n) == 0)
 
 
 class VideoReader:

@@ -107,7 +107,7 @@ def test_a_film_that_does_not_say_when_it_began_says_what_to_give(drive, tmp_pat
     line = refusal(drive, film)
     assert "the video does not say when it began" in line
     assert "start: 2026-04-21T01:12:" in line and "--start" in line
-    begun = dt.datetime.fromtimestamp(drive.begun_s, dt.UTC)
+    begun = dt.datetime.fromtimestamp(int(drive.begun_s), dt.UTC)
     local = (begun + dt.timedelta(hours=9)).replace(tzinfo=None)
     for clock in ({"start": begun.isoformat()}, {"start": local.isoformat(), "timezone": "Asia/Tokyo"}):
         np.testing.assert_allclose(started(drive, film, **clock), 0.0, atol=2e-3)

@@ -145,7 +145,15 @@ def test_videos_that_state_no_time_begin_when_told_and_follow_one_another(tmp_pa
         write_film(tmp_path / name, grey(11), (np.arange(11) / 10).tolist())
     assert np.isnan([frame.t_s for frame in open_frames(tmp_path).frames]).all()
     times = [frame.t_s for frame in open_frames(tmp_path, video_start_s=1000.25).frames]
-    assert times == pytest.approx([1000.25 + k / 10 for k in range(22)], abs=1e-3)
+    assert times == pytest.approx([1000.255 + k / 10 for k in range(22)], abs=1e-3)
+
+
+@pytest.mark.parametrize(("start_s", "digit_s"), [(23.0, 1), (23.4, 0.1), (23.25, 0.01), (23.123, 1e-3)])
+def test_a_stated_start_is_known_to_its_last_digit(tmp_path, start_s, digit_s):
+    write_video(tmp_path / "told.mp4", n=3)
+    source = open_frames(tmp_path, video_start_s=1714525300 + start_s)
+    assert source.clock_sd_s == pytest.approx(digit_s / 12**0.5)
+    assert source.frames[0].t_s == pytest.approx(1714525300 + start_s + digit_s / 2, abs=1e-6)
 
 
 def test_a_whole_second_means_its_middle_whoever_states_it(tmp_path):
