@@ -33,12 +33,13 @@ def last_change(path: Path, name: str) -> str:
     return (when if when.tzinfo else when.replace(tzinfo=dt.UTC)).astimezone(dt.UTC).isoformat()
 
 
-def read_layer(path: Path, name: str) -> gpd.GeoDataFrame | pd.DataFrame:
+def read_layer(path: Path, name: str, most: int | None = None) -> gpd.GeoDataFrame | pd.DataFrame:
     """A layer as it was written: integers that may be missing stay integers, dates are `datetime.date`.
 
     Args:
         path: the GeoPackage.
         name: the layer.
+        most: so many rows at most.
 
     Returns:
         GeoDataFrame, or DataFrame for an attribute table; without the row number.
@@ -50,7 +51,7 @@ def read_layer(path: Path, name: str) -> gpd.GeoDataFrame | pd.DataFrame:
     if not path.exists():
         raise LayerError("no such GeoPackage", where=path)
     try:
-        meta, table = pyogrio.read_arrow(path, layer=name)
+        meta, table = pyogrio.read_arrow(path, layer=name, max_features=most)
     except (DataLayerError, DataSourceError) as error:
         raise LayerError(f"layer {name} cannot be read ({str(error).splitlines()[0]})", where=path) from error
     frame = table.to_pandas(types_mapper=_NULLABLE.get, date_as_object=True)

@@ -14,6 +14,7 @@ from pipelines.cli.languages import LANGUAGES
 from pipelines.executor import READERS
 from pipelines.forest.job import ForestInput, ForestJob, run_forest
 from pipelines.forest.params import ForestParams
+from pipelines.forest.previous import refuse_no_map
 
 __all__ = ["forest"]
 
@@ -57,6 +58,7 @@ def forest(  # noqa: PLR0913, PLR0917 - one argument per option
 ) -> None:
     """Make a stand map from an orthophoto (a GeoTIFF, or what else GDAL reads)."""
     knobs = ForestParams.read(params)
+    refuse_no_map(previous)  # before the model is opened
     day = None if date is None else date.date().isoformat()
     given = ForestInput(ortho, chm, dsm, dtm, stands, previous, types, Stated(crs, resolution), day)
     with open_detector(model, backend) as detector, progress_bar("looking", "tile") as looking:

@@ -21,6 +21,7 @@ from pipelines.params import RoadParams
 from pipelines.road.job import Job, run_road
 from pipelines.road.ortho.job import RoadOrtho, run_road_ortho
 from pipelines.road.ortho.observe import BESIDE
+from pipelines.road.previous import open_previous
 from pipelines.road.publish import Published, Results, changes_said, n_doubtful
 from pipelines.survey import MANIFEST, FrameClock, Survey, load_survey, survey_from_parts
 
@@ -156,6 +157,7 @@ def _from_the_road(survey_dir: Path | None, parts: _Parts, flight: _Flight, work
         what = f"{flight.given[0]} says something of an orthophoto, but a drive is surveyed"
         raise SurveyError(what, where=survey_dir, remedy=f"Leave {', '.join(flight.given)} out")
     survey = _survey(survey_dir, parts)
+    open_previous(survey.previous)  # a wrong one is refused before models are opened
     with _job(work, "road", "frame") as job:
         results, published = run_road(survey, job)
     looked = f"{len(results.frames)} frames, {results.km:.2f} km"
@@ -167,6 +169,7 @@ def _from_above(ortho: Path, parts: _Parts, flight: _Flight, work: _Work) -> Non
     if parts.of_a_drive:
         what = f"{parts.of_a_drive[0]} belongs to a drive, but this is an orthophoto"
         raise SurveyError(what, where=ortho, remedy=f"Leave {', '.join(parts.of_a_drive)} out")
+    open_previous(parts.previous)
     day = None if flight.date is None else flight.date.date().isoformat()
     given = RoadOrtho(ortho, parts.roads, parts.previous, Stated(flight.crs, flight.resolution), day)
     with _job(work, "pavement", "tile") as job:

@@ -15,7 +15,7 @@ from geo.errors import LayerError
 from geo.geopackage import read_layer
 from pipelines.errors import SurveyError
 
-__all__ = ["MAP_VERSION", "Previous", "placed", "read_previous", "sized"]
+__all__ = ["MAP_VERSION", "Previous", "placed", "read_previous", "refuse_no_map", "sized"]
 
 MAP_VERSION: Final = 1
 """Of the layers of a `forest.gpkg`: maps of this version and of earlier ones can be compared with."""
@@ -54,20 +54,15 @@ class Previous:
         return f"{self.survey} of {self.date}" if self.date else self.survey
 
 
-def read_previous(path: Path, plane: CRS, bounds: tuple[float, float, float, float], date: str) -> Previous:
-    """Read the `forest.gpkg` of an earlier run.
-
-    Args:
-        path: the GeoPackage.
-        plane: of the new survey; the map is brought into it.
-        bounds: of the new survey, m: west, south, east, north.
-        date: of the new survey, YYYY-MM-DD; "" where nobody says it.
+def refuse_no_map(path: Path | None) -> None:
+    """Refuse what is no earlier map, by a row of each layer: all crowns of a wide one take seconds to read.
 
     Raises:
-        SurveyError: no such file, no forest map, one of a newer version, one without crowns, of other ground, or of a
-            later day.
+        SurveyError: no such file, no forest map, or one of a newer version.
     """
-    extent, crowns, stands = (_layer(path, name) for name in ("survey_extent", "crowns", "stands"))
+    if path is None:
+        return
+    extent, crowns, _ = (_layer(path, name, 1) for name in ("survey_extent", "crowns", "stands"))
     missing = {"crown_diameter_m", "counted"} - set(crowns.columns)
     if missing or not len(extent):
         lacks = f"crowns have no {', '.join(sorted(missing))}" if missing else "the layer survey_extent is empty"
@@ -78,6 +73,22 @@ def read_previous(path: Path, plane: CRS, bounds: tuple[float, float, float, flo
         raise SurveyError(
             f"the earlier map is of version {version}, newer than {MAP_VERSION}", where=path, remedy=remedy
         )
+
+
+def read_previous(path: Path, plane: CRS, bounds: tuple[float, float, float, float], date: str) -> Previous:
+    """Read the `forest.gpkg` of an earlier run.
+
+    Args:
+        path: the GeoPackage.
+        plane: of the new survey; the map is brought into it.
+        bounds: of the new survey, m: west, south, east, north.
+        date: of the new survey, YYYY-MM-DD; "" where nobody says it.
+
+    Raises:
+        SurveyError: as of `refuse_no_map`, one without crowns, of other ground, or of a later day.
+    """
+    refuse_no_map(path)
+    extent, crowns, stands = (_layer(path, name) for name in ("survey_extent", "crowns", "stands"))
     day = _day(_first(extent, "survey_date", None))
     if day is not None and date and day.isoformat() > date:
         what = f"the earlier map is of {day}, after this flight of {date}"
@@ -104,9 +115,9 @@ def read_previous(path: Path, plane: CRS, bounds: tuple[float, float, float, flo
     )
 
 
-def _layer(path: Path, name: str) -> gpd.GeoDataFrame:
+def _layer(path: Path, name: str, most: int | None = None) -> gpd.GeoDataFrame:
     try:
-        table = read_layer(path, name)
+        table = read_layer(path, name, most)
     except LayerError as error:
         raise SurveyError(f"the earlier map cannot be read: {error.what}", where=path, remedy=_REMEDY) from error
     if not isinstance(table, gpd.GeoDataFrame) or table.crs is None:

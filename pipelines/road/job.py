@@ -39,7 +39,7 @@ from pipelines.road.coverage import seen_ground
 from pipelines.road.evidence import Watch
 from pipelines.road.judge import judge
 from pipelines.road.observe import fits, frame_table, observe
-from pipelines.road.previous import FrameHash, called_now, compare, on_roads, open_previous
+from pipelines.road.previous import FrameHash, called_now, compare, on_roads, open_previous, refuse_newer
 from pipelines.road.publish import GEOPACKAGE_NAME, PRODUCTS, Published, Results, publish
 from pipelines.road.sections import rate_sections
 from pipelines.survey import Survey
@@ -105,11 +105,12 @@ def run_road(survey: Survey, job: Job) -> tuple[Results, Published]:
     with sole_writer(work):
         refuse_lost_work(survey.previous, job.out_dir, work)
         ready_to_write(job.out_dir)
+        previous = open_previous(survey.previous)
         ready = preflight(survey, job.params)
         with ready.source:
+            refuse_newer(previous, ready.date, survey.previous)
             for line in ready.lines:
                 job.tell(line)
-            previous = open_previous(survey.previous, ready.date)
             results = assess(ready, _look(ready, job, work), job, previous)
             tell_same(results, previous, job)
             refuse_lost_work(survey.previous, job.out_dir, work)  # hours may have gone by

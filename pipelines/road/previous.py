@@ -132,17 +132,9 @@ def read_previous(path: Path) -> gpd.GeoDataFrame:
     return table
 
 
-def open_previous(path: Path | None, date: dt.date) -> gpd.GeoDataFrame | None:
-    """As `read_previous`, for a survey of that date; None without a path.
-
-    Raises:
-        SurveyError: no such file, not one that a road survey wrote, or a newer survey's.
-    """
-    if path is None:
-        return None
-    previous = read_previous(path)
-    _refuse_newer(previous, date, path)
-    return previous
+def open_previous(path: Path | None) -> gpd.GeoDataFrame | None:
+    """As `read_previous`; None without a path."""
+    return None if path is None else read_previous(path)
 
 
 def compare(
@@ -191,7 +183,7 @@ def compare(
     new["frame_hash"] = np.array([frame_hash(str(name)) or "" for name in new["frame"]], object)
     if previous is None:
         return _first(new)
-    _refuse_newer(previous, date)
+    refuse_newer(previous, date)
     old = previous.to_crs(defects.crs).reset_index(drop=True)
     match = _matched(new, old, knobs)
     again = _of_these_frames(old, new, match, date, frame_hash)
@@ -264,8 +256,13 @@ def _first(defects: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     return defects.assign(status=FIRST, note="", growth_m=np.nan, n_surveys=1, change="", **named)
 
 
-def _refuse_newer(previous: gpd.GeoDataFrame, date: dt.date, where: Path | None = None) -> None:
-    if "last_seen" not in previous.columns:
+def refuse_newer(previous: gpd.GeoDataFrame | None, date: dt.date, where: Path | None = None) -> None:
+    """A survey of that date is compared with an earlier one.
+
+    Raises:
+        SurveyError: the previous one is the newer.
+    """
+    if previous is None or "last_seen" not in previous.columns:
         return
     last = _days(previous["last_seen"]).max()
     # The last survey's days may have been counted in another time zone than this one's.

@@ -13,6 +13,7 @@ from affine import Affine
 from foresting import GROUND, GSD_M, JAPAN_NORTH_WEST, ExactDetector, plant, write_ortho
 
 from geo.geopackage import read_layer
+from pipelines.cli.main import main
 from pipelines.errors import OutputError, SurveyError
 from pipelines.forest.job import ForestInput, ForestJob, run_forest
 from pipelines.forest.params import ForestParams
@@ -243,6 +244,12 @@ def test_what_is_no_forest_map_is_refused(after, tmp_path):
     for name, said in (("notes.txt", "cannot be read"), ("road.gpkg", "cannot be read"), ("none.gpkg", "no such")):
         with pytest.raises(SurveyError, match=said):
             run_forest(ForestInput(after, previous=tmp_path / name), _job(tmp_path / "out"))
+
+
+def test_what_is_no_forest_map_is_refused_before_the_model_is_opened(after, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["forest", str(after), "--out", str(tmp_path / "out"), "--previous", "none.gpkg", "--model", "no_model"])
+    assert "none.gpkg: the earlier map cannot be read: no such GeoPackage" in capsys.readouterr().err
 
 
 def test_a_run_of_the_same_flight_is_refused(first, forest, tmp_path):

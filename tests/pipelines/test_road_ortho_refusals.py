@@ -100,6 +100,22 @@ def test_a_newer_previous_survey_is_refused_before_a_tile_is_looked_at(ortho, tm
     assert not looked
 
 
+@pytest.mark.parametrize("drive", [False, True])
+def test_what_is_no_road_map_is_refused_before_models_are_opened(drive, ortho, tmp_path, capsys):
+    survey = ["--frames", tmp_path, "--camera-height", 1.35, "--hfov", 84] if drive else [ortho]
+    other = tmp_path / "forest.gpkg"
+    gpd.GeoDataFrame({"a": [1]}, geometry=[Point(0, 0)], crs="EPSG:6677").to_file(other, layer="crowns")
+    line = _refused(capsys, [*survey, "--out", tmp_path / "out", "--previous", other, "--model", "no_model"])
+    assert "forest.gpkg: the previous survey cannot be read" in line
+    assert "Give the road.gpkg of an earlier run" in line
+
+
+def test_what_is_no_road_map_is_refused_before_anything_is_opened(tmp_path):
+    given = RoadOrtho(tmp_path / "none.tif", previous=tmp_path / "none.gpkg")
+    with pytest.raises(SurveyError, match="previous survey cannot be read"):
+        run_road_ortho(given, _job(tmp_path / "out"))
+
+
 def test_a_truncated_file_is_named_as_such(ortho, tmp_path, capsys, spot_model):
     cut = tmp_path / "cut.tif"
     cut.write_bytes(ortho.read_bytes()[:-3000])

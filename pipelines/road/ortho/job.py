@@ -34,7 +34,7 @@ from pipelines.road.ortho.observe import Sheet, Streets, observe_boxes
 from pipelines.road.ortho.params import RoadOrthoParams
 from pipelines.road.ortho.photos import Overview, users_of
 from pipelines.road.ortho.squares import rate_squares
-from pipelines.road.previous import called_now, compare, on_roads, open_previous
+from pipelines.road.previous import called_now, compare, on_roads, open_previous, refuse_newer
 from pipelines.road.publish import Published, Results, publish
 from pipelines.road.sections import rate_sections
 
@@ -101,12 +101,13 @@ def run_road_ortho(given: RoadOrtho, job: Job) -> tuple[Results, Published]:
 def _opened(given: RoadOrtho, job: Job, work: Path) -> _Ready:
     """Open everything before anything long begins, so that a wrong file is refused in seconds."""
     card, knobs = job.detector.card, job.params.orthophoto
+    previous = open_previous(given.previous)
     ortho = open_ortho(given.ortho, given.stated)
     whole = plan_scan(ortho, card, knobs)
     _refuse_coarse(ortho, card, knobs)
     date = _date(given, ortho)
+    refuse_newer(previous, date, given.previous)
     streets = None if given.roads is None else _streets(given.roads, whole.grid, job)
-    previous = open_previous(given.previous, date)
     plan = whole if streets is None else _on_streets(ortho, job, streets)
     for line in (*ortho.lines, *scan_lines(plan), *_lines(ortho, card, knobs, streets)):
         job.tell(line)
