@@ -6,6 +6,7 @@ from pathlib import Path
 from models.card import sha256_of
 from pipelines.errors import OutputError
 from pipelines.files import replacing
+from pipelines.journal import WORK
 
 __all__ = ["Admit", "admit", "refuse_edited", "refuse_previous", "work_folder"]
 
@@ -16,7 +17,7 @@ Admit = Callable[[Path, Path], None]
 def work_folder(out_dir: Path) -> Path:
     """Where work in progress on `out_dir` is kept: beside it, because DVC empties a stage's outputs before a run."""
     place = out_dir.resolve()
-    return place.parent / ".work" / place.name
+    return place.parent / WORK / place.name
 
 
 def refuse_previous(previous: Path | None, product: Path, what: str, remedy: str) -> None:

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 from pipelines.errors import JournalError, OutputError
 
 FORMAT_VERSION: Final = 1
+WORK: Final = ".work"
+"""Folder of the working folders, beside the products."""
 _TEMPORARY = ".partial"
 
 
@@ -101,23 +103,42 @@ class Journal:
 def sole_writer(folder: Path) -> Iterator[None]:
     """Hold a folder for one job; the kernel lets go of it even when the job is killed.
 
+    A job that keeps nothing in it leaves no folder behind.
+
     Raises:
         OutputError: another job is writing here, or the folder cannot be written.
     """
+    lock = folder / "lock"
     with writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        stream = (folder / "lock").open("w")
+        stream = lock.open("w")
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            # One that was removed since it was opened locks nobody out.
+            if not os.path.samestat(os.fstat(stream.fileno()), lock.stat()):
+                raise BlockingIOError
+        except (BlockingIOError, FileNotFoundError) as error:
             raise OutputError(
                 "another job is writing here", where=folder.parent, remedy="Wait for it, or give another --out"
             ) from error
         except OSError as error:
             what = f"this file system locks no files ({(error.strerror or str(error)).lower()})"
             raise OutputError(what, where=folder.parent, remedy="Give an --out on a disk of this machine") from error
-        yield
+        try:
+            yield
+        finally:
+            if list(folder.iterdir()) == [lock]:
+                lock.unlink()
+                _remove_empty(folder)
+
+
+def _remove_empty(folder: Path) -> None:
+    """The folder, and the one that all work lies in where it was the last in it."""
+    with suppress(OSError):
+        folder.rmdir()
+        if folder.parent.name == WORK:
+            folder.parent.rmdir()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The journal keeps whole shards only, and only those of the same work."""
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -96,6 +97,32 @@ def test_two_jobs_cannot_write_into_one_folder(tmp_path):
         second.__enter__()
     with sole_writer(tmp_path / ".work"):
         assert (tmp_path / ".work" / "lock").exists()
+
+
+def test_a_job_that_ends_before_any_work_leaves_nothing_behind(tmp_path):
+    work = tmp_path / ".work" / "out"
+    with pytest.raises(ValueError, match="refused"), sole_writer(work):
+        raise ValueError("refused")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / ".work" / "other").mkdir(parents=True)
+    with sole_writer(work):
+        Journal(work / "segments", "k")
+    assert (work / "segments" / "k").is_dir()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_lock_that_was_removed_in_between_locks_nobody_out(again, tmp_path, monkeypatch):
+    locked = fcntl.flock
+
+    def late(stream, how):
+        Path(stream.name).unlink()
+        if again:
+            Path(stream.name).touch()
+        locked(stream, how)
+
+    monkeypatch.setattr("pipelines.journal.fcntl.flock", late)
+    with pytest.raises(OutputError, match="another job is writing here"), sole_writer(tmp_path):
+        pass
 
 
 def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch):
