@@ -53,6 +53,7 @@ class Change:
         stands: the new map's, with `CHANGE_COLUMNS` and what people added to the earlier one.
         kept: names of what people added.
         shared_ha: ground that both flights photographed.
+        compared_ha: that of it on which crowns are compared: not nearer than `edge_m` to its border, which cuts them.
         n_before: old counted crowns compared.
         n_now: new counted crowns there.
         lost: old ones not found again.
@@ -70,6 +71,8 @@ class Change:
     stands: gpd.GeoDataFrame
     kept: tuple[str, ...]
     shared_ha: float
+    compared_ha: float
+    edge_m: float
     n_before: int
     n_now: int
     lost: int
@@ -80,7 +83,10 @@ class Change:
 
     def lines(self) -> Iterator[str]:
         """What was found, a sentence each."""
-        yield f"compared with {self.since}, on the {self.shared_ha:,.2f} ha that both flights photographed"
+        yield (
+            f"compared with {self.since}: both flights photographed {self.shared_ha:,.2f} ha; crowns are compared on "
+            f"{self.compared_ha:,.2f} ha of them, those within {self.edge_m:.3g} m of the border are left out"
+        )
         yield _offset_line(self.offset)
         yield f"{self.n_before:,} crowns then, {self.n_now:,} now: {self.lost:,} not found again, {self.gained:,} new"
         measured = f"measured on {self.chance.n:,}" if self.chance.n else "assumed: too little is undisturbed"
@@ -145,6 +151,8 @@ def compare(previous: Previous, flown: Flown, params: ForestParams) -> Change:
         stands=_ordered(stands, flown.stands, followed.kept),
         kept=followed.kept,
         shared_ha=shared / 1e4,
+        compared_ha=float(over.inner.sum()) * flown.ground.cell_m2 / 1e4,
+        edge_m=over.edge_m,
         n_before=len(over.old),
         n_now=over.n_now,
         lost=int(over.old["lost"].sum()),

@@ -31,6 +31,8 @@ class Overlay:
         ground: of the new flight.
         offset: what was added to the old map's places.
         both: bool (rows, columns) of `ground`, photographed by both flights.
+        inner: bool (rows, columns), of those where crowns are compared: not nearer than `edge_m` to the border.
+        edge_m: in whole cells.
         cover: bool (rows, columns), of those under a crown in the old map.
         old: old counted crowns that are compared, where they belong in the new map, with `lost`.
         standing: the new map's crowns that stand, whatever their score.
@@ -41,6 +43,8 @@ class Overlay:
     ground: Ground
     offset: Offset
     both: Flags
+    inner: Flags
+    edge_m: float
     cover: Flags
     old: gpd.GeoDataFrame
     standing: gpd.GeoDataFrame
@@ -85,7 +89,8 @@ def overlaid(
     match = pair_crowns(Places(old_places.xy_m + shifts, old_places.diameter_m), new_places)
     fallen = _fallen(_heights(then), _heights(standing), match, params.fallen_share)
     both = ground.seen & _seen_before(previous, offset, ground)
-    inner = ndimage.binary_erosion(both, iterations=max(1, round(params.edge_m / ground.cell_m)))
+    edge_cells = max(1, round(params.edge_m / ground.cell_m))
+    inner = ndimage.binary_erosion(both, iterations=edge_cells)
     fresh = np.ones(len(standing), bool)
     fresh[match[match >= 0]] = False
     compared = standing["counted"].to_numpy(bool) & _on(inner, ground, standing)
@@ -96,6 +101,8 @@ def overlaid(
         ground,
         offset,
         both,
+        inner,
+        edge_cells * ground.cell_m,
         _cover(then, ground) & both,
         old.reset_index(drop=True),
         standing[upright].reset_index(drop=True),

@@ -164,8 +164,9 @@ def change_lines(results: Results, lang: str) -> list[str]:
     change = results.change
     if change is None:
         return []
-    counts = {"before": f"{change.n_before:,}", "now": f"{change.n_now:,}"}
-    lines = [say("change_compared", lang, since=change.since, ha=f"{change.shared_ha:,.2f}", **counts)]
+    counts = {"before": f"{change.n_before:,}", "now": f"{change.n_now:,}", "edge": f"{change.edge_m:.3g}"}
+    areas = {"ha": f"{change.shared_ha:,.2f}", "inner": f"{change.compared_ha:,.2f}"}
+    lines = [say("change_compared", lang, since=change.since, **areas, **counts)]
     offset = change.offset
     if offset.told:
         east = say("east" if offset.east_m >= 0 else "west", lang, m=f"{abs(offset.east_m):.2f}")

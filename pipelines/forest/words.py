@@ -106,8 +106,10 @@ WORDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "change": ("前回からの変化", "Change since the earlier flight"),
     "change_compared": (
-        "{since} と比べた。両方に写る {ha} ha で、前回 {before} 本、今回 {now} 本。",
-        "Compared with {since}: on the {ha} ha that both show, {before} crowns then and {now} now.",
+        "{since} と比べた。両方に写るのは {ha} ha。端から {edge} m 以内の樹冠を除く {inner} ha で、"
+        "前回 {before} 本、今回 {now} 本。",
+        "Compared with {since}: both show {ha} ha; on {inner} ha of them, without {edge} m along the border, {before} "
+        "crowns then and {now} now.",
     ),
     "change_moved": (
         "前回の地図を {east}、{north} 動かして重ねた（標準偏差 ±{sd} m）。",

@@ -84,6 +84,15 @@ def test_the_offset_of_the_flights_is_found_and_said(second):
     assert "canopy loss beyond chance: 1 areas" in told
 
 
+def test_the_border_that_is_left_out_is_said_with_both_areas(second):
+    change = second[0].change
+    wide, tall = 1696 * GSD_M, 1296 * GSD_M
+    assert change.shared_ha == pytest.approx(wide * tall / 1e4, rel=0.01)
+    assert change.compared_ha == pytest.approx((wide - 6) * (tall - 6) / 1e4, rel=0.01)
+    said = f"{change.shared_ha:.2f} ha; crowns are compared on {change.compared_ha:.2f} ha of them, those within 3 m"
+    assert said in second[1].summary.read_text(encoding="utf-8")
+
+
 def test_meshes_and_stands_count_the_lost_on_ground_of_both_flights_alone(first, second):
     results, published = second
     mesh, stands = read_layer(published.geopackage, "mesh20m"), read_layer(published.geopackage, "stands")

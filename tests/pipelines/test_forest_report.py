@@ -207,12 +207,18 @@ def test_what_changed_since_an_earlier_flight_is_said_with_what_chance_takes(
     areas = gpd.GeoDataFrame({"area_m2": [4000.0, 1500.0]}, geometry=[shapely.box(0, 0, 1, 1)] * 2, crs=6677)
     offset = SimpleNamespace(told=True, east_m=-1.37, north_m=0.5, sd_m=0.08)
     counts = {"since": "old.tif of 2025-05-01", "shared_ha": 1.2, "n_before": 1500, "n_now": 1200}
+    counts |= {"compared_ha": 1.05, "edge_m": 3.0}
     change: Any = SimpleNamespace(
         **counts, offset=offset, chance=SimpleNamespace(found_again=0.62), areas=areas, order_known=True
     )
     results = replace(stand_map.results, change=change, stands=stand_map.results.stands.assign(loss_ha=0.25))
     (text,) = _pages(stand_document(_few(results, 3), picture, "en"))
-    for said in ("old.tif of 2025-05-01", "1,500 crowns then and 1,200 now", "1.37 m west and 0.50 m north", "62 %"):
+    for said in (
+        "both show 1.20 ha; on 1.05 ha of them, without 3 m along the border",
+        "1,500 crowns then and 1,200 now",
+        "1.37 m west and 0.50 m north",
+        "62 %",
+    ):
         assert said in text
     assert "0.55 ha in 2 area(s)" in text
     assert "Loss, ha" in text
