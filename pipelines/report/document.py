@@ -125,8 +125,10 @@ def _first(pages: FPDF, item: Item, lang: str) -> None:
     top = pages.get_y()
     pages.set_left_margin(MARGIN_MM + 5)
     pages.set_xy(MARGIN_MM + 5, top)
-    style(pages, 9, _LEVELS["repair"], strong=True)
-    pages.cell(0, 5, words.say("first", lang), new_x="LMARGIN", new_y="NEXT")
+    repair = item.judgement == "repair"
+    colour = _LEVELS["repair" if repair else "damage"]
+    style(pages, 9, colour, strong=True)
+    pages.cell(0, 5, words.say("first" if repair else "first_damage", lang), new_x="LMARGIN", new_y="NEXT")
     style(pages, 14, strong=True)
     headline = f"{item.label}　{words.name(words.CLASSES, item.klass, lang)}　{_road(item, lang)}"
     paragraph(pages, 7, headline)
@@ -134,7 +136,7 @@ def _first(pages: FPDF, item: Item, lang: str) -> None:
     facts = [_size(item, lang), _position(item, lang), _joined(item.reasons[lang], lang)]
     paragraph(pages, 5.4, "\n".join(fact for fact in facts if fact))
     pages.set_left_margin(MARGIN_MM)
-    pages.set_fill_color(*_LEVELS["repair"])
+    pages.set_fill_color(*colour)
     pages.rect(MARGIN_MM, top, 1.8, pages.get_y() - top, style="F")
 
 

@@ -93,7 +93,9 @@ UI: Words = {
     "map_title": ("路面損傷マップ", "Road damage map"),
     "surveyed": ("調査日", "Surveyed"),
     "first": ("最初に補修する箇所", "Repair this first"),
+    "first_damage": ("優先度の最も高い損傷", "The most urgent damage"),
     "next": ("次に補修する箇所", "Then these"),
+    "next_damage": ("次に優先度の高い損傷", "Then these"),
     "nothing": ("補修対象の損傷は見つかりませんでした。", "No damage was found on the road that was seen."),
     "nothing_sure": (
         "順位をつけられるほど確かな損傷は見つかりませんでした。",

@@ -62,6 +62,18 @@ def test_the_page_says_first_which_hole_and_why(report: tuple[ReportContent, Pat
     assert ranks == [item.uuid for item in items_of(content, {})]
 
 
+def test_a_list_without_a_repair_does_not_say_what_to_repair(content_of: Make, tmp_path: Path) -> None:
+    content = without_photos(content_of(4))
+    write_report(replace(content, defects=content.defects.assign(judgement="damage")), tmp_path)
+    page = (tmp_path / "repair_list.html").read_text(encoding="utf-8")
+    text = pypdf.PdfReader(tmp_path / "repair_list_en.pdf").pages[0].extract_text()
+    for said in (page, text):
+        assert "Repair this first" not in said
+        assert "The most urgent damage" in said
+    assert "次に補修する箇所" not in page
+    assert 'class="first damage"' in page
+
+
 def test_the_page_needs_nothing_but_its_photos(report: tuple[ReportContent, Path]) -> None:
     _, folder = report
     tags = Tags((folder / "repair_list.html").read_text(encoding="utf-8"))
