@@ -110,20 +110,37 @@ def score_sample(result: Path, sample_dir: Path) -> dict[str, Figure]:
         sample_dir: the sample survey's folder.
 
     Raises:
-        MichisoraError: either cannot be read.
+        MichisoraError: either is not there or cannot be read, or the result is of another place.
     """
-    truth = read_layer(sample_dir / "truth.gpkg", "defects")
-    boxes = sample_dir / "truth_boxes.parquet"
-    if not isinstance(truth, gpd.GeoDataFrame) or not boxes.is_file():
-        raise SurveyError("no truth lies here", where=sample_dir, remedy="Name a folder that `sample make` wrote")
+    known, boxes = sample_dir / "truth.gpkg", sample_dir / "truth_boxes.parquet"
+    for path in (known, boxes):
+        if not path.is_file():
+            remedy = f"Make a sample with `michisora sample make {sample_dir}`"
+            raise SurveyError("no sample lies here", where=path, remedy=remedy)
+    if not result.is_file():
+        remedy = f"Make them with `michisora road {sample_dir} --out {result.parent}`"
+        raise SurveyError("no results to score lie here", where=result, remedy=remedy)
+    truth = read_layer(known, "defects")
+    layers = set(pyogrio.list_layers(result)[:, 0])
+    if "coverage" in layers:
+        _refuse_elsewhere(read_layer(result, "coverage"), truth, result)
     shown = pd.read_parquet(boxes, columns=["damage"])["damage"]
     truth["visible"] = truth["damage"].isin(shown)
     defects = read_previous(result)
     figures = score_against_truth(defects, truth)
-    if "observations" in set(pyogrio.list_layers(result)[:, 0]):
+    if "observations" in layers:
         observations = read_layer(result, "observations").fillna({"defect": ""})
         figures |= score_in_pictures(defects, observations, pd.read_parquet(boxes))
     return figures
+
+
+def _refuse_elsewhere(seen: gpd.GeoDataFrame, truth: gpd.GeoDataFrame, result: Path) -> None:
+    """Nothing that was found in another town is a measure of what was found in this one."""
+    if len(seen) and not shapely.intersects(
+        *(shapely.box(*one.to_crs(truth.crs).total_bounds) for one in (seen, truth))
+    ):
+        remedy = "Score the results of a sample beside that sample"
+        raise SurveyError("the survey saw nothing of the sample's town", where=result, remedy=remedy)
 
 
 def true_severity(truth: pd.DataFrame) -> Array:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from geo.geopackage import Layer, write_geopackage
 from pipelines.cli.sample import sample
-from pipelines.road.measures import ndcg, score_against_truth, true_severity, worst_in_top
+from pipelines.errors import SurveyError
+from pipelines.road.measures import ndcg, score_against_truth, score_sample, true_severity, worst_in_top
 
 CRS = "EPSG:6677"
 
@@ -112,6 +113,26 @@ def test_ndcg_is_what_pencil_and_paper_give():
 def test_the_worst_tenth_is_sought_in_the_first_tenth():
     severity = np.arange(20.0)
     assert worst_in_top(np.array([19, 0, *range(1, 19)]), severity) == 0.5
+
+
+DAY = pd.Timestamp("2026-04-01").date()
+
+
+def test_what_cannot_be_scored_is_refused_with_the_command_that_makes_it(tmp_path):
+    made, result = tmp_path / "town", tmp_path / "out" / "road.gpkg"
+    with pytest.raises(SurveyError, match=r"truth\.gpkg: no sample lies here.*michisora sample make .*town"):
+        score_sample(result, made)
+    write_geopackage(made / "truth.gpkg", [Layer("defects", TRUE)], DAY)
+    pd.DataFrame({"damage": ["t0"]}).to_parquet(made / "truth_boxes.parquet")
+    with pytest.raises(SurveyError, match=r"no results to score lie here.*michisora road .*town --out .*out"):
+        score_sample(result, made)
+    elsewhere = gpd.GeoDataFrame(geometry=[shapely.box(5000, 0, 5100, 100)], crs=TRUE.crs)
+    write_geopackage(result, [Layer("defects", listed()), Layer("coverage", elsewhere)], DAY)
+    with pytest.raises(SurveyError, match="saw nothing of the sample's town"):
+        score_sample(result, made)
+    here = elsewhere.translate(-5000)
+    write_geopackage(result, [Layer("defects", listed()), Layer("coverage", elsewhere.set_geometry(here))], DAY)
+    assert score_sample(result, made)["recall"] == 0.0, "nothing was found where something is"
 
 
 def test_the_command_prints_and_writes_the_figures(tmp_path):
