@@ -34,8 +34,14 @@ from pipelines.errors import SurveyError
 from pipelines.files import as_text, read_yaml
 
 MANIFEST = "survey.yaml"
-HEIGHT_REMEDY = "Measure from the road up to the lens and state it as camera: height_m (a car's windscreen: 1.2 to 1.5)"
-VIEW_REMEDY = "State the camera's horizontal field of view as camera: hfov_deg, or its focal length as camera: focal_px"
+HEIGHT_REMEDY = (
+    "Measure from the road up to the lens (a car's windscreen: 1.2 to 1.5 m) and state it with --camera-height, or as "
+    "camera: height_m in survey.yaml"
+)
+VIEW_REMEDY = (
+    "State the camera's horizontal field of view with --hfov, or as camera: hfov_deg in survey.yaml, or its focal "
+    "length there as camera: focal_px"
+)
 
 _CHUNK = 1 << 20
 _MOST_OFFSET_S = 100 * 365.25 * 86_400

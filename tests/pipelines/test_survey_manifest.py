@@ -99,7 +99,7 @@ def test_a_manifest_that_is_no_mapping_is_refused(folder):
 
 
 def test_parts_without_a_camera_height_are_refused_with_the_remedy(folder):
-    with pytest.raises(SurveyError, match=r"height is missing.*Measure from the road"):
+    with pytest.raises(SurveyError, match=r"height is missing.*--camera-height, or as camera: height_m"):
         survey_from_parts([folder / "frames"], camera={"height_m": None, "hfov_deg": 84.0})
 
 
