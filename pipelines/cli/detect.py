@@ -49,7 +49,9 @@ class Found:
 @click.command()
 @click.argument("task")
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Parquet file to write.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File to write, a .parquet."
+)
 @click.option("--all", "everything", is_flag=True, help="Every box down to a score of 0.01, not those that count.")
 @click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Folder for pictures with boxes.")
 @click.option("--backend", type=click.Choice(get_args(BackendName)), default="auto", show_default=True)
@@ -68,6 +70,9 @@ def detect(
     TASK is a task that comes with the package (road) or a folder with a model card.
     """
     _refuse_mixing(inputs, pictures)
+    if out.suffix.lower() != ".parquet":
+        remedy = f"Give --out {out.with_suffix('.parquet')}"
+        raise OutputError("boxes are written as Parquet alone", where=out, remedy=remedy)
     with open_frames(inputs) as source, open_detector(task, backend, precision) as detector:
         drawings = [] if pictures is None else _drawings(source, pictures)
         _refuse_overwriting(source, [*drawings, out])

@@ -52,6 +52,13 @@ def test_the_table_has_the_columns_promised_and_the_boxes_of_each_frame(model, f
     assert (table["score"] > 0.9).all()
 
 
+def test_a_table_under_another_suffix_than_its_format_s_is_refused(model, frames, tmp_path):
+    with pytest.raises(OutputError, match=r"boxes are written as Parquet alone.*boxes\.parquet") as refused:
+        run(model, frames, "--out", tmp_path / "boxes.csv")
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "boxes.csv").exists()
+
+
 def test_all_lists_what_stays_below_the_threshold_too(model, frames, tmp_path):
     out = tmp_path / "boxes.parquet"
     run(model, frames, "--out", out, "--all")
@@ -99,8 +106,9 @@ def test_drawings_lie_outside_what_they_are_drawn_from(model, frames, tmp_path):
             run(model, frames, "--out", tmp_path / "boxes.parquet", "--pictures", folder)
     with pytest.raises(OutputError, match="written over"):
         run(model, frames / "1.jpg", "--out", tmp_path / "boxes.parquet", "--pictures", frames)
+    (tmp_path / "again.parquet").hardlink_to(frames / "1.jpg")
     with pytest.raises(OutputError, match="written over"):
-        run(model, frames, "--out", frames / "1.jpg")
+        run(model, frames, "--out", tmp_path / "again.parquet")
     assert {path.name: path.read_bytes() for path in frames.iterdir()} == before
 
 
