@@ -256,6 +256,7 @@ def promote(task: str, candidate: Path | None, override: str | None, job: Job, *
 
 
 def _fetched(name: str, sets: Sets, caps: Caps) -> str:
+    sets.source(name)  # a name that is none needs no library
     # The library that downloads is not needed to train on what is there.
     with needing_train_extra():
         from training.fetch import fetch as bring  # noqa: PLC0415

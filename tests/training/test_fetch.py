@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import sys
 import tarfile
 import threading
 import zipfile
@@ -11,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from training.cli import fetch as verb
-from training.errors import FetchError
+from training.errors import FetchError, SourceError
 from training.fetch import DOWNLOADS, RECEIPTS, fetch
 from training.sources.catalogue import Source, read_catalogue, read_mirror
 from training.sources.samples import Sets
@@ -149,6 +150,14 @@ def test_a_set_that_needs_an_account_says_where_to_go_and_where_to_put_it(tmp_pa
         fetch("mapillary_vistas", Sets(read_catalogue(), tmp_path), CAPS)
     text = str(error.value)
     assert "mapillary.com" in text and "register" in text and str(tmp_path / "road" / "mapillary_vistas") in text
+
+
+def test_a_name_that_is_none_is_told_without_what_only_training_needs(monkeypatch):
+    monkeypatch.delitem(sys.modules, "training.fetch")
+    for absent in ("pooch", "torch"):
+        monkeypatch.setitem(sys.modules, absent, None)
+    with pytest.raises(SourceError, match=r"no data set is called 'nosuch'\. Known: aerial_people, .*dnit"):
+        CliRunner().invoke(verb, ["nosuch"], catch_exceptions=False)
 
 
 def test_the_verb_fetches_the_others_and_says_what_is_missing(tmp_path, server):
