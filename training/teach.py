@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from models.card import TrainingSource
 from training.bars import Progress
 from training.export import export_onnx
 from training.fit import fit, load_checkpoint
@@ -39,8 +40,10 @@ def teach(  # noqa: PLR0913 - one each for what is taught, from what, by what, t
         unnamed: data sets that the card does not name.
     """
     checkpoint = fit(recipe, samples, base, out, progress, hardware=hardware)
-    machine = load_checkpoint(checkpoint)["machine"]
+    content = load_checkpoint(checkpoint)
+    before = [TrainingSource.model_validate(one) for one in content.get("before", ())]
     learned = {name: len(some) for name, some in samples.items() if name not in unnamed}
     made_on = datetime.datetime.fromtimestamp(checkpoint.stat().st_mtime, datetime.UTC).date()
-    publish(ExportRequest(checkpoint, recipe, sets, out / "model", learned, machine, made_on), export_onnx)
+    request = ExportRequest(checkpoint, recipe, sets, out / "model", learned, content["machine"], made_on, before)
+    publish(request, export_onnx)
     return out / "model"

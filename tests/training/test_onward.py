@@ -1,6 +1,7 @@
 """A run goes on from an exported model: it begins with what the model computes, and the card keeps who taught it."""
 
 import datetime
+import shutil
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from training.network import build_network  # noqa: E402
 from training.onward import go_on_from, read_exported, restore_norms  # noqa: E402
 from training.publish import ExportRequest, publish  # noqa: E402
 from training.recipe import Recipe  # noqa: E402
+from training.teach import teach  # noqa: E402
 
 PLAIN = Hardware("cpu", "f32")
 ONWARD = {**RECIPE, "stages": [{**RECIPE["stages"][0], "rate": 1e-9, "final_rate": 1e-9, "epochs": 2}]}
@@ -147,6 +149,15 @@ def test_the_card_names_what_the_model_was_taught_on_before(model, sets, samples
         request(tmp_path, recipe, sets, tmp_path / "out", {"spots": 3}, [*card.training, older]), export_onnx
     )
     assert [one.name for one in made.training] == ["Spots", "Old roads"]
+
+
+def test_a_sweep_s_card_names_what_the_model_was_taught_on_before(model, sets, samples, tmp_path):
+    private = TrainingSource(name="Old roads", licence="CC BY-NC 4.0", source="https://example.org/old", n=9)
+    former = tmp_path / "former"
+    shutil.copytree(model, former)
+    write_card(load_card(model).model_copy(update={"training": [private]}), former)
+    made = teach(Recipe.model_validate(ONWARD), samples, former, tmp_path / "run", sets, hardware=PLAIN)
+    assert private in load_card(made).training
 
 
 @pytest.mark.parametrize(
