@@ -13,7 +13,7 @@ from models.pool import PooledDetector
 from models.types import BackendName, PrecisionName
 from training.bars import bar
 from training.errors import FetchError, RecipeError, RunError
-from training.evaluate import as_text, figures_of, judge_all
+from training.evaluate import as_text, figures_of, judge_all, refuse_unmeasured
 from training.extra import needing_train_extra
 from training.hardware import Hardware
 from training.judge import Judged, against, rounded
@@ -216,8 +216,10 @@ def evaluate(task: str, dataset: tuple[str, ...], json_path: Path | None, job: J
     detector, judged = look(how["model"] or task)
     thresholds = detector.card.thresholds
     if how["reference"] is not None:
-        _, seen = look(how["reference"])
-        judged = {name: against(one, seen[name], how["reference_score"]) for name, one in judged.items()}
+        other, seen = look(how["reference"])
+        classes = (detector.card.class_names, other.card.class_names)
+        judged = {name: against(one, seen[name], how["reference_score"], *classes) for name, one in judged.items()}
+    refuse_unmeasured(judged, detector.card.class_names)
     figures = {name: rounded(figures_of(one, thresholds, job.sets.source(name))) for name, one in judged.items()}
     for name, one in figures.items():
         click.echo(as_text(name, one))

@@ -6,12 +6,13 @@ from typing import Any
 from models.card import Thresholds
 from models.detector import Detector
 from training.crown import CROWN, crown_figures
+from training.errors import SourceError
 from training.judge import Judged, class_figures, look
 from training.road import POTHOLE, road_figures
 from training.sources.catalogue import Source
 from training.sources.samples import Sets
 
-__all__ = ["as_text", "figures_of", "judge_all"]
+__all__ = ["as_text", "figures_of", "judge_all", "refuse_unmeasured"]
 
 Progress = Callable[[int, int], None]
 
@@ -42,6 +43,18 @@ def figures_of(judged: Judged, thresholds: Thresholds, source: Source) -> dict[s
     if CROWN in thresholds.score:
         figures |= crown_figures(judged, thresholds)
     return figures
+
+
+def refuse_unmeasured(judged: Mapping[str, Judged], classes: Sequence[str]) -> None:
+    """Refuse a data set on which no class of the model is known: a table of dashes looks like a result.
+
+    Raises:
+        SourceError: naming the set and the classes.
+    """
+    for name, one in judged.items():
+        if not any(truth.labelled.any() for truth in one.truths):
+            what = f"{name} tells nothing of the classes that the model knows ({', '.join(classes)})"
+            raise SourceError(what, remedy="Name the model of the data set's task, or a data set of the model's.")
 
 
 def as_text(name: str, figures: Mapping[str, Any]) -> str:

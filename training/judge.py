@@ -60,19 +60,24 @@ def look(detector: Detector, samples: Sequence[Sample], progress: Progress | Non
     return Judged(list(samples), truths, found)
 
 
-def against(judged: Judged, reference: Judged, least: float) -> Judged:
+def against(judged: Judged, reference: Judged, least: float, classes: Sequence[str], known: Sequence[str]) -> Judged:
     """The same pictures and boxes, with what another model sees on them in place of what people labelled.
+
+    Classes go by their names; of those that the other does not know it says nothing.
 
     Args:
         judged: what the model to judge saw.
         reference: what the other saw on the same pictures.
         least: the score from which the other's boxes count.
+        classes: the classes of the model to judge, in the order of their ids.
+        known: those of the other.
     """
-    counted = [boxes.where(boxes.score >= least) for boxes in reference.found]
-    truths = [
-        Truth(one.xyxy, one.class_id, np.ones_like(truth.labelled))
-        for one, truth in zip(counted, judged.truths, strict=True)
-    ]
+    ours = np.array([classes.index(name) if name in classes else -1 for name in known], np.int16)
+    labelled = np.array([name in known for name in classes])
+    truths = []
+    for boxes in reference.found:
+        one = boxes.where((boxes.score >= least) & (ours[boxes.class_id] >= 0))
+        truths.append(Truth(one.xyxy, ours[one.class_id], labelled))
     return Judged(judged.samples, truths, judged.found)
 
 

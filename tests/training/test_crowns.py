@@ -121,6 +121,6 @@ def test_agreement_is_judged_by_what_the_reference_counts(plot):
     sample, truth = plot
     mine = Judged([sample], [truth], [boxes([0, 0, 20, 20])])
     theirs = Judged([sample], [truth], [boxes([60, 0, 80, 20], [0, 0, 9, 9], scores=[0.6, 0.2])])
-    judged = against(mine, theirs, 0.5)
+    judged = against(mine, theirs, 0.5, ["crown"], ["crown"])
     np.testing.assert_array_equal(judged.truths[0].xyxy, [[60, 0, 80, 20]])
     assert judged.found == mine.found

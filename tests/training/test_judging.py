@@ -7,8 +7,9 @@ from PIL import Image
 from models.card import Thresholds
 from models.detections import Detections
 from models.measures import Truth
-from training.evaluate import as_text, figures_of
-from training.judge import Judged, choose_threshold, class_figures, rounded
+from training.errors import SourceError
+from training.evaluate import as_text, figures_of, refuse_unmeasured
+from training.judge import Judged, against, choose_threshold, class_figures, rounded
 from training.recipe import PictureDemand
 from training.road import crack_ratio, crack_ratio_error, merge_cracks
 from training.sources.catalogue import Source
@@ -123,6 +124,24 @@ def test_the_threshold_has_the_highest_f1_unless_pictures_demand_more():
     wrong = [detections((B, "D40", 0.9)), detections((A, "D40", 0.95)), detections((A, "D40", 0.3))]
     only_false = Judged([], truths, wrong)
     assert choose_threshold(only_false, 3, impossible) == choose_threshold(only_false, 3)
+
+
+def test_another_model_is_a_reference_by_the_names_of_its_classes():
+    seen = detections((A, "D40", 0.9), (B, "crack", 0.9))
+    empty = truth()
+    judged = Judged([sample("p.png", empty)], [empty], [seen])
+    boxes = np.array([A, B, A], np.float32)
+    reference = Judged(judged.samples, [empty], [Detections(boxes, np.array([0.9, 0.1, 0.9]), np.array([1, 1, 0]))])
+    (one,) = against(judged, reference, 0.25, CLASSES, ["person", "D40"]).truths
+    assert one.class_id.tolist() == [CLASSES.index("D40")] and one.xyxy.tolist() == [list(A)]
+    assert one.labelled.tolist() == [False, False, False, True, False]
+
+
+def test_a_set_that_labels_no_class_of_the_model_is_refused():
+    known, strange = truth(), truth(labelled=[False] * 5)
+    refuse_unmeasured({"ours": Judged([], [strange, known], [])}, CLASSES)
+    with pytest.raises(SourceError, match=r"quay tells nothing of the classes that the model knows \(D00, .*crack\)"):
+        refuse_unmeasured({"quay": Judged([], [strange], [])}, CLASSES)
 
 
 def test_nothing_found_chooses_nothing():
