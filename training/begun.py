@@ -77,7 +77,9 @@ def settle(out: Path, recipe: Recipe, begun: Begun, if_changed: IfChanged) -> Pa
     # What nothing was taught with yet may have changed; sets of stages to come join those of the stages before.
     kept = begun if known is None else Begun({**begun.data, **known.data}, known.base)
     if kept != known:
-        (out / RECORD).write_text(yaml.safe_dump(asdict(kept), sort_keys=False), encoding="utf-8")
+        part = (out / RECORD).with_suffix(".part")
+        part.write_text(yaml.safe_dump(asdict(kept), sort_keys=False), encoding="utf-8")
+        part.replace(out / RECORD)
     return former
 
 
@@ -94,8 +96,12 @@ def _recorded(out: Path) -> Begun | None:
     record = out / RECORD
     if not record.is_file():
         return None
-    said: dict[str, Any] = yaml.safe_load(record.read_text(encoding="utf-8"))
-    return Begun(said["data"], said["base"])
+    try:
+        said: dict[str, Any] = yaml.safe_load(record.read_text(encoding="utf-8"))
+        return Begun(dict(said["data"]), str(said["base"]))
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        remedy = "Remove it, and the run goes on with the pictures and the base that there are now."
+        raise RunError("what the run was begun with cannot be read", where=record, remedy=remedy) from error
 
 
 def _set_aside(out: Path) -> Path:

@@ -119,6 +119,19 @@ def test_sets_of_later_stages_join_the_record(arguments, tmp_path):
         settle(tmp_path / "run", recipe, Begun({"more": "other"}, base), "refuse")
 
 
+@pytest.mark.parametrize("left", ["", "{data: [", "base: abc", "data: 3\nbase: abc"])
+def test_a_damaged_record_is_one_line_and_can_be_removed(arguments, tmp_path, left):
+    call(*arguments)
+    checkpoint, record = tmp_path / "run/last.pt", tmp_path / "run" / RECORD
+    before = checkpoint.read_bytes()
+    record.write_text(left, encoding="utf-8")
+    with pytest.raises(RunError, match=r"begun\.yaml: what the run was begun with cannot be read\. Remove it"):
+        call(*arguments)
+    record.unlink()
+    call(*arguments)
+    assert checkpoint.read_bytes() == before and record.is_file() and not list(record.parent.glob("*.part"))
+
+
 def test_other_base_weights_are_refused(arguments, tmp_path):
     call(*arguments)
     torch.save(build_network("yolo11n", 3).state_dict(), tmp_path / "base.pt")
