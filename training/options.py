@@ -43,8 +43,18 @@ class Job:
     recipe_file: Path | None
 
     def recipe(self, task: str) -> Recipe:
-        """The task's recipe; one of a file is done in full, whatever the profile."""
-        return self.params.recipe(task) if self.recipe_file is None else read_recipe(self.recipe_file)
+        """The task's recipe; one of a file is done in full, whatever the profile.
+
+        Raises:
+            RecipeError: when there is none, it says something impossible, or the file's is of another task.
+        """
+        if self.recipe_file is None:
+            return self.params.recipe(task)
+        recipe = read_recipe(self.recipe_file)
+        if recipe.task != task:
+            remedy = f"Name the task it is of: {recipe.task}."
+            raise RecipeError(f"the recipe is of {recipe.task}, not of {task}", where=self.recipe_file, remedy=remedy)
+        return recipe
 
     def samples(self, recipe: Recipe) -> dict[str, list[Sample]]:
         """By data set, the labelled pictures that a recipe learns from."""

@@ -112,6 +112,12 @@ def test_an_impossible_recipe_is_named_by_its_field(arguments, tmp_path):
         call(prepare, *arguments, "--recipe", path)
 
 
+def test_a_recipe_of_another_task_is_refused(arguments, tmp_path):
+    _, *options = arguments
+    with pytest.raises(RecipeError, match=r"the recipe is of road, not of crown"):
+        call(prepare, "crown", *options, "--recipe", tmp_path / "recipe.yaml")
+
+
 def test_export_before_training_says_what_to_run(arguments, tmp_path):
     pytest.importorskip("torch", reason="torch is not installed")
     with pytest.raises(RunError, match="michisora train"):
