@@ -118,11 +118,17 @@ def _notes(
 def _labels_left_out(sets: Sets, tallies: Mapping[Part, Tally]) -> list[str]:
     """What of the labels became no box; the built-in sets leave out on purpose, and are silent about it."""
     known = read_catalogue()
-    notes: list[str] = []
+    own = {name: sets.source(name) for name, _ in tallies if sets.source(name) != known.get(name)}
+    notes = [
+        f"{name}: `labels` of its entry names {label}, which none of its `classes` is: it teaches no absence of any"
+        for name, source in own.items()
+        for label in source.labels
+        if label not in source.classes.values()
+    ]
     for (name, split), tally in tallies.items():
         if tally.twice:
             notes.append(f"{name}/{split}: {tally.twice} boxes are labelled twice, word by word, and count as two")
-        if sets.source(name) != known.get(name):
+        if name in own:
             notes += [
                 *(
                     f"{name}/{split}: {n} boxes of {label}, which is no class of the recipe"

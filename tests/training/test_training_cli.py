@@ -85,6 +85,15 @@ def test_prepare_notes_labels_that_become_no_box_and_those_that_are_there_twice(
     assert summary["ours/train"]["boxes"]["D40"] == 2
 
 
+def test_labels_may_be_numbers_and_a_class_misspelt_is_noted(arguments, tmp_path):
+    entry = CATALOGUE.replace('"0": D40', "0: D40").replace("labels: [D40]", "labels: [d40]")
+    (tmp_path / "catalogue.yaml").write_text(entry, encoding="utf-8")
+    result = call(prepare, *arguments, "--recipe", tmp_path / "recipe.yaml")
+    summary = json.loads(result.output)
+    assert summary["ours/train"]["boxes"] == {"D40": 1, "crack": 0}
+    assert "ours: `labels` of its entry names d40" in summary["notes"][-1]
+
+
 def test_prepare_refuses_a_picture_cut_short(arguments, tmp_path):
     path = tmp_path / "ours/val/images/a.png"
     path.write_bytes(path.read_bytes()[:3000])

@@ -57,6 +57,8 @@ def _pattern(text: str) -> str:
 
 Below = Annotated[Path, AfterValidator(_below)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
+Label = Annotated[str, Field(coerce_numbers_to_str=True)]
+"""As the data set writes it: YAML takes the `0` of YOLO for a number."""
 
 
 class _Section(BaseModel):
@@ -146,10 +148,10 @@ class Source(_Section):
     stretch: Pattern | None = None
     place_space: str | None = None
     table: PictureTable | None = None
-    classes: Mapping[str, str]
+    classes: Mapping[Label, str]
     labels: tuple[str, ...]
     distrust_empty: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
+    ignored: tuple[Label, ...] = ()
     view: Literal["ahead", "above"] = "ahead"
     gsd_m: float | None = Field(default=None, gt=0)
     blank: tuple[float, float, float, float] | None = None
