@@ -1,6 +1,7 @@
 """The `michisora` command: finds its verbs among the installed entry points and turns errors into one line."""
 
 import difflib
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ __all__ = ["Verbs", "cli", "main"]
 
 GROUP = "michisora.commands"
 BAD_INPUT, FAULT, INTERRUPTED = 2, 1, 130
+NOT_LET = {errno.EACCES, errno.EPERM, errno.EROFS}
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Verbs(click.Group):
@@ -99,6 +102,10 @@ def _told(error: Exception) -> tuple[str, int]:
         return f"error: {_one_line(error)}", BAD_INPUT
     if isinstance(error, ModuleNotFoundError):
         return f"error: {error.name} is not installed. See `michisora doctor`", BAD_INPUT
+    if isinstance(error, OSError) and error.errno in NOT_LET | FULL:
+        remedy = "Free some space" if error.errno in FULL else "Name a place that you may read and write"
+        where = "" if error.filename is None else f"{error.filename}: "
+        return f"error: {where}{(error.strerror or 'refused').lower()}. {remedy}.", BAD_INPUT
     return f"fault: {type(error).__name__}: {_one_line(error)} (--debug shows the traceback)", FAULT
 
 

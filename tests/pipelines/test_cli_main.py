@@ -34,6 +34,17 @@ def run(monkeypatch: pytest.MonkeyPatch, error: BaseException | None, *arguments
     [
         (MichisoraError("no fixes", where="a.gpx", remedy="Record some"), 2, "error: a.gpx: no fixes. Record some"),
         (ModuleNotFoundError("x", name="torch"), 2, "error: torch is not installed. See `michisora doctor`"),
+        (
+            PermissionError(13, "Permission denied", "weights/road"),
+            2,
+            "error: weights/road: permission denied. Name a place that you may read and write.",
+        ),
+        (OSError(28, "No space left on device"), 2, "error: no space left on device. Free some space."),
+        (
+            OSError(5, "Input/output error", "a"),
+            1,
+            "fault: OSError: [Errno 5] Input/output error: 'a' (--debug shows the traceback)",
+        ),
         (RuntimeError("one\ntwo"), 1, "fault: RuntimeError: one two (--debug shows the traceback)"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
