@@ -247,6 +247,8 @@ def promote(task: str, candidate: Path | None, override: str | None, job: Job, *
     """
     shelf = Shelf(task, how["current"] or WEIGHTS / task, how["kept"])
     today = datetime.datetime.now(datetime.UTC).date()
+    if how["rollback"] and (candidate is not None or override is not None):
+        raise click.UsageError("--rollback brings the former model back: leave --candidate and --override out")
     if how["rollback"]:
         click.echo(roll_back(shelf, today)[1])
         return

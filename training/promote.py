@@ -2,6 +2,7 @@
 
 import datetime
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,8 @@ def promote(
 
     Raises:
         LicenceError: when the candidate was taught on what keeps it in the house.
-        PromotionError: when it is of another task, half made, the current one itself, or worse beyond noise.
+        PromotionError: when it is of another task, half made, the current one itself, or worse beyond noise, or when
+            its place or that of the former cannot be written.
     """
     card = load_card(request.candidate)
     verify_weights(card, request.candidate)
@@ -81,6 +83,7 @@ def promote(
     former = load_card(shelf.current) if (shelf.current / CARD_NAME).is_file() else None
     if former is not None and former.sha256 == card.sha256:
         raise PromotionError("the candidate is the current model", where=request.candidate)
+    _refuse_unwritable(shelf)
     comparison = None if former is None else _compare(shelf.current, request.candidate, part, sets, progress)
     if former is not None and comparison is not None:
         _refuse_worse(former, card, comparison, request.override)
@@ -125,6 +128,19 @@ def _compare(current: Path, candidate: Path, part: CardPart, sets: Sets, progres
             detector.close()
         sides.append(Side(judged, detector.card.thresholds.score))
     return compare(sides[0], sides[1], part.metric)
+
+
+def _refuse_unwritable(shelf: Shelf) -> None:
+    """Try both folders, or what they would be made in, before minutes of comparing."""
+    for folder in (shelf.current, shelf.kept):
+        there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+        try:
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        except OSError as error:
+            remedy = "Name another folder with --current or --kept, or do it as who may write here."
+            what = f"no model can be put here ({error.strerror or error})"
+            raise PromotionError(what, where=folder, remedy=remedy) from error
 
 
 def _refuse_worse(former: ModelCard, card: ModelCard, comparison: Comparison, override: str | None) -> None:

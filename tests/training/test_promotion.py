@@ -3,6 +3,7 @@
 import datetime
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
@@ -184,6 +185,16 @@ def test_what_may_not_take_the_place(shelf, sets, tmp_path):
         promote(shelf, Request(private, TODAY, "we like it"), PART, sets)
 
 
+@pytest.mark.parametrize("place", ["current", "kept"])
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_compared(shelf, tmp_path, place):
+    candidate = variant(shelf, tmp_path / "candidate")
+    (tmp_path / "file").touch()
+    other = replace(shelf, **{place: tmp_path / "file" / "spots"})
+    nothing_to_compare_on = Sets({"spots": Source.model_validate(SOURCE)}, tmp_path / "none")
+    with pytest.raises(PromotionError, match="no model can be put here"):
+        promote(other, Request(candidate, TODAY), PART, nothing_to_compare_on)
+
+
 def test_a_class_lost_is_refused(shelf, sets, tmp_path):
     card = load_card(shelf.current)
     renamed = [card.classes[0], card.classes[1].model_copy(update={"name": "blue"})]
@@ -223,6 +234,8 @@ def test_the_verb_promotes_and_rolls_back_in_one_command_each(shelf, sets, tmp_p
     assert CliRunner().invoke(verb, ["spots", "--rollback", *places]).exit_code == 0
     assert load_card(shelf.current) == former
     assert CliRunner().invoke(verb, ["spots", *places]).exit_code == 2
+    both = CliRunner().invoke(verb, ["spots", "--rollback", "--candidate", str(candidate), *places])
+    assert both.exit_code == 2 and "leave --candidate" in both.output and load_card(shelf.current) == former
 
 
 def judged(rng, places, frames, skill, noise):
