@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import pooch
 import requests
@@ -126,7 +127,7 @@ def download(archive: Archive, folder: Path, progress: Progress | None = None) -
         return Path(pooch.retrieve(archive.url, known, archive.name, folder, downloader=downloader))
     except requests.RequestException as error:
         remedy = "See the connection, or put the file into a mirror directory (--mirror)."
-        raise FetchError(f"cannot be fetched ({_short(error)})", where=archive.url, remedy=remedy) from error
+        raise FetchError(f"cannot be fetched ({_why(error, archive.url)})", where=archive.url, remedy=remedy) from error
     except ValueError as error:
         remedy = "Its owner may have changed it: compare, then correct the catalogue's sha256 or url."
         raise FetchError(f"cannot be used ({_short(error)})", where=archive.url, remedy=remedy) from error
@@ -170,6 +171,14 @@ def _write(path: Path, receipt: dict[str, str]) -> None:
     part = path.with_suffix(".part")
     part.write_text(yaml.safe_dump(receipt, width=1000), encoding="utf-8")
     part.replace(path)
+
+
+def _why(error: requests.RequestException, url: str) -> str:
+    """Why in a few words: urllib3's own repeat the address twice, and were cut before the reason."""
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {TIMEOUT_S} s"
+    # Its kinds, as a certificate that is not trusted, say more themselves.
+    return f"no connection to {urlsplit(url).hostname}" if type(error) is requests.ConnectionError else _short(error)
 
 
 def _short(error: Exception) -> str:

@@ -106,6 +106,12 @@ def test_a_connection_cut_half_way_leaves_nothing(tmp_path, server, digest):
     assert not (tmp_path / "data" / "road").exists() and list((tmp_path / "data" / DOWNLOADS).iterdir()) == []
 
 
+def test_no_connection_is_said_in_a_few_words(tmp_path, server):
+    known = sets(tmp_path, server, archives=[{"url": "http://127.0.0.1:9/one.zip", "into": "road"}])
+    with pytest.raises(FetchError, match=r"cannot be fetched \(no connection to 127\.0\.0\.1\)\. See the connection"):
+        fetch("ours", known, CAPS)
+
+
 def test_another_file_than_the_catalogue_s_is_refused(tmp_path, server):
     server.files = {"/one.zip": ONE}
     with pytest.raises(FetchError, match="sha256"):
