@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from training.errors import RecipeError
+from training.errors import RecipeError, yaml_fault
 from training.profile import ProfileName, shrink
 from training.recipe import Recipe, recipe_from
 
@@ -97,7 +97,7 @@ def read_params(path: Path) -> TrainingParams:
     except OSError as error:
         raise RecipeError(f"the parameters cannot be read ({error.strerror or error})", where=path) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError("the parameters are no YAML", where=path) from error
+        raise RecipeError(f"the parameters are no YAML ({yaml_fault(error)})", where=path) from error
     if not isinstance(content, dict):
         raise RecipeError("the parameters hold no sections", where=path)
     try:

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.card import InputCard, ObjectClass, Suppression, TilesCard
-from training.errors import RecipeError
+from training.errors import RecipeError, yaml_fault
 
 __all__ = [
     "CardPart",
@@ -245,7 +245,7 @@ def read_recipe(path: Path) -> Recipe:
     except OSError as error:
         raise RecipeError("there is no such recipe", where=path, remedy="Name a recipe's file.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(str(error).splitlines()[0], where=path) from error
+        raise RecipeError(f"the recipe is no YAML ({yaml_fault(error)})", where=path) from error
 
 
 def recipe_from(content: object, where: str) -> Recipe:
@@ -254,6 +254,8 @@ def recipe_from(content: object, where: str) -> Recipe:
     Raises:
         RecipeError: when it says something impossible; the first fault is named.
     """
+    if not isinstance(content, dict):
+        raise RecipeError("the recipe says nothing", where=where, remedy="See training.road in params.yaml.")
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:

@@ -121,6 +121,20 @@ def test_an_impossible_recipe_is_named_by_its_field(arguments, tmp_path):
         call(prepare, *arguments, "--recipe", path)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("task: road\nclasses: [D40\nseed: 1", r"the recipe is no YAML \(.+, line 3\)"),
+        ("", "the recipe says nothing"),
+        ("- road", "the recipe says nothing"),
+    ],
+)
+def test_what_is_no_recipe_is_told_with_its_line(arguments, tmp_path, text, told):
+    (tmp_path / "recipe.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(RecipeError, match=told):
+        call(prepare, *arguments, "--recipe", tmp_path / "recipe.yaml")
+
+
 def test_a_recipe_of_another_task_is_refused(arguments, tmp_path):
     _, *options = arguments
     with pytest.raises(RecipeError, match=r"the recipe is of road, not of crown"):

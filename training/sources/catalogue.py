@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from training.errors import SourceError
+from training.errors import SourceError, yaml_fault
 
 __all__ = [
     "Archive",
@@ -207,7 +207,7 @@ def _entries(text: str, where: object) -> dict[str, object]:
     try:
         entries = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
-        raise SourceError(f"the catalogue is no YAML ({str(error).splitlines()[0]})", where=where) from error
+        raise SourceError(f"the catalogue is no YAML ({yaml_fault(error)})", where=where) from error
     if not isinstance(entries, dict):
         raise SourceError("the catalogue is no mapping of names to data sets", where=where)
     return entries
