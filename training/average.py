@@ -1,5 +1,6 @@
 """The running average of the weights, which is what is shipped: it scores above the last step's weights."""
 
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -29,3 +30,13 @@ class RunningAverage:
                     self.state[name].lerp_(tensor, 1 - decay)
                 else:
                     self.state[name].copy_(tensor)
+
+    def copied(self) -> dict[str, Tensor]:
+        """The average as it is now, apart from what becomes of it."""
+        return {name: tensor.clone() for name, tensor in self.state.items()}
+
+    def keep(self, former: Mapping[str, Tensor], share: float) -> None:
+        """Give a former state of the average this share of it, from 0 to 1."""
+        for name, tensor in self.state.items():
+            if tensor.is_floating_point():
+                tensor.lerp_(former[name], share)

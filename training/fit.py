@@ -50,7 +50,8 @@ Row = Mapping[str, object]
 class Run:
     """A run under way: what a checkpoint holds, and what computes it.
 
-    `before` is what the model that it goes on from was taught on, `cold` the step the optimizer began with.
+    `before` is what the model that it goes on from was taught on, `began` the average that a stage with `keep` began
+    with, `cold` the step the optimizer began with.
     """
 
     recipe: Recipe
@@ -63,6 +64,7 @@ class Run:
     scaler: torch.amp.GradScaler
     teacher: Teacher | None = None
     before: Sequence[TrainingSource] = ()
+    began: Mapping[str, Tensor] | None = None
     done: int = 0
     steps: int = 0
     cold: int = 0
@@ -159,8 +161,14 @@ def _teach(ranks: Ranks, say: Callable[[tuple[int, Row]], None], order: _Order) 
         if joined is None or grown:
             joined = ranks.joined(run.network)
             loss = LabelledClassLoss(run.network, teaching=recipe.teacher, ranks=ranks)
+        stage = recipe.stages[index]
+        if epoch == 0:
+            run.began = run.average.copied() if stage.keep else None
         row = _epoch(run, joined, album, loss, index, epoch)
         run.done += 1
+        if run.began is not None and epoch + 1 == stage.epochs:
+            run.average.keep(run.began, stage.keep)
+            run.began = None
         if ranks.keeps_books:
             write_checkpoint(_content(run), path)
             say((run.done, row))
@@ -338,6 +346,7 @@ def _diverged(run: Run, stage: Stage, epoch: int, losses: Tensor) -> RunError:
 def _content(run: Run) -> dict[str, Any]:
     scaler = {"scaler": run.scaler.state_dict()} if run.scaler.is_enabled() else {}
     before = {"before": [one.model_dump() for one in run.before]} if run.before else {}
+    began = {"began": run.began} if run.began is not None else {}
     return {
         "network": run.network.state_dict(),
         "average": run.average.state,
@@ -352,6 +361,7 @@ def _content(run: Run) -> dict[str, Any]:
         "precision": str(run.machine.precision).removeprefix("torch."),
         **scaler,
         **before,
+        **began,
     }
 
 
@@ -372,6 +382,8 @@ def _resume(run: Run, path: Path) -> None:
     run.average.state = {name: one.to(run.machine.device) for name, one in content["average"].items()}
     run.average.steps, run.done, run.steps = content["average_steps"], content["done"], content["steps"]
     run.cold = content.get("cold", 0)
+    if "began" in content:
+        run.began = {name: one.to(run.machine.device) for name, one in content["began"].items()}
     if run.scaler.is_enabled() and "scaler" in content:
         run.scaler.load_state_dict(content["scaler"])
 

@@ -99,7 +99,9 @@ class Stage(_Section):
     multiplied by a factor from the range `transplant_light`: a hole of another road may be darker. `kinds` names, for a
     class that tells no type, the classes that are its types (see `training.loss.LabelledClassLoss`). `architecture` is
     a wider network than so far, as yolo11s after yolo11n, which goes on from what the narrower one computes
-    (`training.widen`).
+    (`training.widen`). `keep` is the share that the weights the stage began with have in those it leaves to be shipped:
+    between two that learned from other crops often lie better ones than either (Wortsman et al., "Robust fine-tuning of
+    zero-shot models", CVPR 2022).
     """
 
     name: str
@@ -114,6 +116,7 @@ class Stage(_Section):
     transplant_light: tuple[float, float] = (1, 1)
     kinds: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     architecture: str | None = None
+    keep: float = Field(default=0, ge=0, lt=1)
 
 
 class PictureDemand(_Section):

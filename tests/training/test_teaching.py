@@ -205,6 +205,31 @@ def test_a_run_killed_after_an_epoch_ends_with_the_same_weights(sets, base, run,
         assert torch.allclose(tensor.float(), resumed["average"][name].float(), atol=1e-5), name
 
 
+def test_a_stage_that_keeps_leaves_weights_between_its_start_and_its_end_killed_or_not(sets, base, tmp_path):
+    def taught(folder, keep, stop_after=None):
+        stages = [*RECIPE["stages"][:1], {**RECIPE["stages"][-1], "name": "finish", "epochs": 2, "keep": keep}]
+        recipe = Recipe.model_validate({**RECIPE, "stages": stages})
+
+        def stop(done, total):
+            if done == stop_after:
+                raise KeyboardInterrupt
+
+        fit(recipe, {"spots": sets.samples("spots", "train", CLASSES)}, base, folder, stop)
+        return load_checkpoint(folder / CHECKPOINT)["average"]
+
+    began = RECIPE["stages"][0]["epochs"]
+    with pytest.raises(KeyboardInterrupt):
+        taught(tmp_path / "whole", 0, began)
+    start = load_checkpoint(tmp_path / "whole" / CHECKPOINT)["average"]
+    end = taught(tmp_path / "whole", 0)
+    with pytest.raises(KeyboardInterrupt):
+        taught(tmp_path / "killed", 0.25, began + 1)
+    kept = taught(tmp_path / "killed", 0.25)
+    for name, tensor in kept.items():
+        if tensor.is_floating_point():
+            assert torch.allclose(tensor, 0.25 * start[name] + 0.75 * end[name], atol=1e-4), name
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(sets, base, run):
     other = Recipe.model_validate({**RECIPE, "seed": 2})
     with pytest.raises(RunError, match="another recipe"):
