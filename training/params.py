@@ -96,7 +96,7 @@ def read_params(path: Path) -> TrainingParams:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"the parameters cannot be read ({error.strerror or error})", where=path) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that does not exist
         raise RecipeError(f"the parameters are no YAML ({yaml_fault(error)})", where=path) from error
     if not isinstance(content, dict):
         raise RecipeError("the parameters hold no sections", where=path)

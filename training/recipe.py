@@ -247,7 +247,7 @@ def read_recipe(path: Path) -> Recipe:
         return recipe_from(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
     except OSError as error:
         raise RecipeError("there is no such recipe", where=path, remedy="Name a recipe's file.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that does not exist
         raise RecipeError(f"the recipe is no YAML ({yaml_fault(error)})", where=path) from error
 
 

@@ -28,7 +28,7 @@ from pipelines.forest.heights import fine_enough, with_heights
 from pipelines.forest.measured import with_measured
 from pipelines.forest.mesh import mesh20m
 from pipelines.forest.params import ForestParams
-from pipelines.forest.previous import MAP_VERSION, Previous, read_previous, refuse_no_map
+from pipelines.forest.previous import MAP_VERSION, Previous, read_previous
 from pipelines.forest.publish import GEOPACKAGE_NAME, PROJECT_NAME, Published, publish
 from pipelines.forest.register import Register, read_register
 from pipelines.forest.reports import TABLE_NAME
@@ -142,7 +142,6 @@ def run_forest(given: ForestInput, job: ForestJob) -> tuple[Results, Published]:
 
 def _opened(given: ForestInput, job: ForestJob, work: Path) -> _Ready:
     """Open everything before anything long begins, so that a wrong file is refused in seconds."""
-    refuse_no_map(given.previous)
     ortho = open_ortho(given.ortho, given.stated)
     plan = plan_scan(ortho, job.detector.card, job.params.orthophoto)
     bounds = plane_bounds(plan.grid)

@@ -125,6 +125,7 @@ def test_an_impossible_recipe_is_named_by_its_field(arguments, tmp_path):
     ("text", "told"),
     [
         ("task: road\nclasses: [D40\nseed: 1", r"the recipe is no YAML \(.+, line 3\)"),
+        ("task: road\nmade: 2026-13-45", r"the recipe is no YAML \(month must be in 1..12"),
         ("", "the recipe says nothing"),
         ("- road", "the recipe says nothing"),
     ],

@@ -206,7 +206,7 @@ def _text(path: Path) -> str:
 def _entries(text: str, where: object) -> dict[str, object]:
     try:
         entries = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
         raise SourceError(f"the catalogue is no YAML ({yaml_fault(error)})", where=where) from error
     if not isinstance(entries, dict):
         raise SourceError("the catalogue is no mapping of names to data sets", where=where)
