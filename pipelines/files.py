@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import yaml
 
 from geo.leftovers import part_of, remove_leftovers
-from pipelines.errors import PipelineError
 from pipelines.journal import flush_folder, writing_to
 
-__all__ = ["HASHED_WHOLE", "as_text", "content_of", "read_yaml", "ready_to_write", "replacing"]
+__all__ = ["HASHED_WHOLE", "as_text", "content_of", "ready_to_write", "replacing"]
 
 HASHED_WHOLE: Final = 64 * 2**20
 _SAMPLE_BYTES: Final = 2**16
@@ -103,29 +101,3 @@ def content_of(path: Path) -> str:
                 stream.seek(place)
                 digest.update(stream.read(_SAMPLE_BYTES))
     return digest.hexdigest()
-
-
-def read_yaml(path: Path, what: str, failure: type[PipelineError]) -> object:
-    """What a YAML file says that people wrote.
-
-    Args:
-        path: the file.
-        what: what it is called in messages.
-        failure: the error to raise.
-
-    Raises:
-        PipelineError: of the type `failure`: it cannot be read, is no YAML, or holds a date that does not exist.
-    """
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not in UTF-8"
-        raise failure(f"the {what} cannot be read: {reason}", where=path) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark is not None else ""
-        raise failure(f"not valid YAML{line}", where=path, remedy="Check the indentation and the colons") from error
-    except ValueError as error:
-        # PyYAML makes dates of what looks like one, and says no more than what is wrong with it.
-        remedy = "Check the dates and times, or put quotes around what is none"
-        raise failure(f"the {what} holds a value that cannot be ({error})", where=path, remedy=remedy) from error

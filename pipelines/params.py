@@ -11,9 +11,9 @@ from geo.camera.calibrate import CalibrationParams
 from geo.camera.locate import CameraErrors
 from geo.network import SnapParams
 from geo.track import CleanLimits, SmoothParams
+from geo.yaml_files import read_yaml
 from pipelines.drive import DriveParams
 from pipelines.errors import PipelineError
-from pipelines.files import read_yaml
 from pipelines.report.content import ReportParams
 from pipelines.road.consolidate import ConsolidateParams
 from pipelines.road.coverage import CoverageParams

@@ -30,8 +30,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from geo.yaml_files import read_yaml
 from pipelines.errors import SurveyError
-from pipelines.files import as_text, read_yaml
+from pipelines.files import as_text
 
 MANIFEST = "survey.yaml"
 HEIGHT_REMEDY = (

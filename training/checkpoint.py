@@ -17,6 +17,7 @@ __all__ = [
     "CHECKPOINT",
     "fingerprint",
     "load_checkpoint",
+    "machines_of",
     "may_resume",
     "read_tensors",
     "standing",
@@ -44,6 +45,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not set(content) >= HELD:
         raise RunError("the file is no checkpoint of a training run", where=path, remedy=AGAIN)
     return content
+
+
+def machines_of(content: Mapping[str, Any]) -> list[str]:
+    """The machines that a checkpoint's run was taught on, in the order of time, each with its precision."""
+    if "machines" in content:
+        return list(content["machines"])
+    return [f"{content['machine']}, {content['precision']}"]  # as written until 2026-11-28
 
 
 def read_tensors(path: Path) -> Any:

@@ -26,6 +26,7 @@ from training.promote import Request, Shelf, roll_back
 from training.promote import promote as install
 from training.publish import ExportRequest, publish
 from training.sources.bases import OFFICIAL
+from training.sources.catalogue import find_source
 from training.sources.licences import refuse_unshippable, refuse_unshippable_training
 from training.sources.samples import Sets
 from training.unpack import Caps
@@ -53,7 +54,7 @@ def prepare(task: str, out: Path | None, limit: int | None, json_path: Path | No
     if json_path is not None:
         _write_json(json_path, summary)
     if out is not None:
-        most = limit or pictures_of(job.params.profile)
+        most = limit or (pictures_of(job.params.profile) if job.recipe_file is None else None)
         some = {part: chosen(samples, most) for part, samples in parts.items()}
         with bar("pictures") as progress:
             about = write_prepared(some, recipe.classes, job.sets, out, progress)
@@ -117,6 +118,7 @@ def train(
         from training.checkpoint import standing  # noqa: PLC0415
         from training.fit import fit  # noqa: PLC0415
         from training.live import live_log  # noqa: PLC0415
+        from training.machine import emulated  # noqa: PLC0415
 
     recipe = job.recipe(task)
     if architecture is not None:
@@ -128,6 +130,8 @@ def train(
         click.echo(f"the run that was here is now {former}")
     for name in unshown(recipe, samples) if recipe.teacher is None else ():
         click.echo(f"note: no picture that is learned from shows {name}", err=True)
+    if slow := emulated(hardware):
+        click.echo(f"note: {slow}; --precision auto takes what it multiplies", err=True)
     try:
         with bar("epochs") as progress, live_log(out) as log:
             fit(recipe, samples, weights, out, progress, log, hardware)
@@ -147,7 +151,7 @@ def export(task: str, run: Path, base: Path | None, out: Path, private: bool, jo
     """Write a run's averaged weights as ONNX, choose thresholds on validation pictures, and write the card."""
     recipe, sets = job.recipe(task), job.sets
     with needing_train_extra():
-        from training.checkpoint import CHECKPOINT, load_checkpoint  # noqa: PLC0415
+        from training.checkpoint import CHECKPOINT, load_checkpoint, machines_of  # noqa: PLC0415
         from training.export import export_onnx, recipe_of  # noqa: PLC0415
         from training.fit import untaught  # noqa: PLC0415
 
@@ -160,9 +164,11 @@ def export(task: str, run: Path, base: Path | None, out: Path, private: bool, jo
         untaught(recipe, base, run)
     content = load_checkpoint(checkpoint)
     taught = recipe_of(content)
-    if (taught.task, taught.classes) != (recipe.task, recipe.classes):
-        what = f"the run here is of {taught.task} ({', '.join(taught.classes)}), not of {task}"
-        raise RunError(what, where=run, remedy=f"Its classes must be those of the recipe: {', '.join(recipe.classes)}.")
+    if taught.task != recipe.task:
+        raise RunError(f"the run here is of {taught.task}, not of {task}", where=run, remedy="Name another --run.")
+    if taught.classes != recipe.classes:
+        what = f"the run here tells {', '.join(taught.classes)}; the recipe says {', '.join(recipe.classes)}"
+        raise RunError(what, where=run, remedy="The classes must be those of the recipe.")
     # What the weights were taught by counts, whatever the parameters say since.
     recipe = taught.model_copy(update={"card": recipe.card})
     before = [TrainingSource.model_validate(one) for one in content.get("before", ())]
@@ -177,7 +183,7 @@ def export(task: str, run: Path, base: Path | None, out: Path, private: bool, jo
         out=out,
         trained={name: len(some) for name, some in learned.items()},
         before=before,
-        machine=f"{content['machine']}, {content['precision']}",
+        machine="; then ".join(machines_of(content)),
         made_on=datetime.datetime.fromtimestamp(checkpoint.stat().st_mtime, datetime.UTC).date(),
     )
     card = publish(request, export_onnx)
@@ -260,7 +266,7 @@ def promote(task: str, candidate: Path | None, override: str | None, job: Job, *
 
 
 def _fetched(name: str, sets: Sets, caps: Caps) -> str:
-    sets.source(name)  # a name that is none needs no library
+    find_source(sets.catalogue, name, OFFICIAL)  # a name that is none needs no library
     # The library that downloads is not needed to train on what is there.
     with needing_train_extra():
         from training.fetch import fetch as bring  # noqa: PLC0415

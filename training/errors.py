@@ -11,16 +11,7 @@ MichisoraError
     └── RunError       a run that cannot go on: checkpoints of another recipe, no checkpoint at all
 """
 
-import yaml
-
 from geo.errors import MichisoraError
-
-
-def yaml_fault(error: Exception) -> str:
-    """What a YAML file's fault is, and in which line, in a few words."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark is not None:
-        return f"{error.problem}, line {error.problem_mark.line + 1}"
-    return str(error).splitlines()[0]
 
 
 class TrainingError(MichisoraError):

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.card import TrainingSource
+from models.card import ModelCard, TrainingSource
 from training.average import RunningAverage
 from training.batches import Album, Batch, epoch_batches, memory_share, smallest_batch
 from training.checkpoint import (
     CHECKPOINT,
     fingerprint,
     load_checkpoint,
+    machines_of,
     may_resume,
     write_checkpoint,
 )
@@ -50,8 +51,8 @@ Row = Mapping[str, object]
 class Run:
     """A run under way: what a checkpoint holds, and what computes it.
 
-    `before` is what the model that it goes on from was taught on, `began` the average that a stage with `keep` began
-    with, `cold` the step the optimizer began with.
+    `before` is what the model that it goes on from was taught on, `machines` what it was taught on so far, `began` the
+    average that a stage with `keep` began with, `cold` the step the optimizer began with.
     """
 
     recipe: Recipe
@@ -64,6 +65,7 @@ class Run:
     scaler: torch.amp.GradScaler
     teacher: Teacher | None = None
     before: Sequence[TrainingSource] = ()
+    machines: Sequence[str] = ()
     began: Mapping[str, Tensor] | None = None
     done: int = 0
     steps: int = 0
@@ -180,8 +182,10 @@ def _start(order: _Order, ranks: Ranks) -> Run:
     machine = look_around(order.hardware, ranks.rank, ranks.n)
     network = network_of(recipe, recipe.architecture)
     before: Sequence[TrainingSource] = ()
+    machines: tuple[str, ...] = ()
     if base.is_dir():
-        before = _go_on(network, order, machine)
+        card = _go_on(network, order, machine)
+        before, machines = card.training, tuple(str(one) for one in [card.metrics.get("machine")] if one)
     else:
         start_from(network, base, recipe.base_classes)
     network = _ready(network, recipe, machine)
@@ -191,15 +195,25 @@ def _start(order: _Order, ranks: Ranks) -> Run:
     average = RunningAverage(network, recipe.average)
     optimizer = _optimizer(network, recipe)
     return Run(
-        recipe, recipe.architecture, machine, ranks, network, optimizer, average, machine.scaler, teacher, before
+        recipe=recipe,
+        architecture=recipe.architecture,
+        machine=machine,
+        ranks=ranks,
+        network=network,
+        optimizer=optimizer,
+        average=average,
+        scaler=machine.scaler,
+        teacher=teacher,
+        before=before,
+        machines=machines,
     )
 
 
-def _go_on(network: nn.Module, order: _Order, machine: Machine) -> Sequence[TrainingSource]:
+def _go_on(network: nn.Module, order: _Order, machine: Machine) -> ModelCard:
     """Start as the model in the folder `base`; its norms learn what they meet in crops of the first stage.
 
     Returns:
-        What that model was taught on.
+        That model's card.
     """
     recipe = order.recipe
     if recipe.teacher is not None:
@@ -210,7 +224,7 @@ def _go_on(network: nn.Module, order: _Order, machine: Machine) -> Sequence[Trai
     if order.samples and not (order.out / CHECKPOINT).exists():
         batches = islice(epoch_batches(Album(order.samples), recipe, 0, 0, machine.cutters), LOOKED_AT)
         restore_norms(network, (_pictures(one, torch.device("cpu")) for one in batches))
-    return exported.card.training
+    return exported.card
 
 
 def _pictures(batch: Batch, device: torch.device) -> Tensor:
@@ -357,12 +371,17 @@ def _content(run: Run) -> dict[str, Any]:
         "cold": run.cold,
         "recipe": run.recipe.model_dump_json(exclude={"card"}),
         "begun": fingerprint(run.recipe, stages_begun(run.recipe, run.done)),
-        "machine": run.machine.name,
-        "precision": str(run.machine.precision).removeprefix("torch."),
+        "machines": _machines(run),
         **scaler,
         **before,
         **began,
     }
+
+
+def _machines(run: Run) -> list[str]:
+    """What the run was taught on, in the order of time; what goes on where it was is named once."""
+    here = f"{run.machine.name}, {str(run.machine.precision).removeprefix('torch.')}"
+    return [*run.machines, *([] if run.machines[-1:] == (here,) else [here])]
 
 
 def _resume(run: Run, path: Path) -> None:
@@ -381,7 +400,7 @@ def _resume(run: Run, path: Path) -> None:
     run.optimizer.load_state_dict(content["optimizer"])
     run.average.state = {name: one.to(run.machine.device) for name, one in content["average"].items()}
     run.average.steps, run.done, run.steps = content["average_steps"], content["done"], content["steps"]
-    run.cold = content.get("cold", 0)
+    run.cold, run.machines = content.get("cold", 0), tuple(machines_of(content))
     if "began" in content:
         run.began = {name: one.to(run.machine.device) for name, one in content["began"].items()}
     if run.scaler.is_enabled() and "scaler" in content:

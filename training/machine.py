@@ -10,7 +10,7 @@ import torch
 from training.errors import RunError
 from training.hardware import Hardware
 
-__all__ = ["Machine", "gpus", "look_around"]
+__all__ = ["Machine", "emulated", "gpus", "look_around"]
 
 PRECISIONS = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}
 TENSOR_CORES = (7, 0)
@@ -96,6 +96,17 @@ def _precision(wished: Hardware, device: torch.device) -> torch.dtype:
     if torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
     return torch.float16 if torch.cuda.get_device_capability(device) >= TENSOR_CORES else torch.float32
+
+
+def emulated(hardware: Hardware) -> str | None:
+    """What a run on a processor would compute in without instructions for it, with what that costs; else None."""
+    if gpus(hardware.device):
+        return None
+    if hardware.precision == "f16":
+        return "a processor emulates float16: a step was measured to take 25 times as long as in bfloat16"
+    if hardware.precision == "bf16" and _precision(Hardware(), torch.device("cpu")) is not torch.bfloat16:
+        return "this processor emulates bfloat16: a step was measured to take 16 times as long as in float32"
+    return None
 
 
 def _cutters(n: int) -> int:

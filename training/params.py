@@ -14,10 +14,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from training.errors import RecipeError, yaml_fault
+from geo.yaml_files import read_yaml
+from training.errors import RecipeError
 from training.profile import ProfileName, shrink
 from training.recipe import Recipe, recipe_from
 
@@ -92,12 +92,7 @@ def read_params(path: Path) -> TrainingParams:
     """
     if path == PARAMS and not path.exists():
         path = next((came for came in _CAME_WITH if came.exists()), path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"the parameters cannot be read ({error.strerror or error})", where=path) from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that does not exist
-        raise RecipeError(f"the parameters are no YAML ({yaml_fault(error)})", where=path) from error
+    content = read_yaml(path, "parameters", RecipeError)
     if not isinstance(content, dict):
         raise RecipeError("the parameters hold no sections", where=path)
     try:

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from geo.yaml_files import read_yaml
 from models.card import InputCard, ObjectClass, Suppression, TilesCard
-from training.errors import RecipeError, yaml_fault
+from training.errors import RecipeError
 
 __all__ = [
     "CardPart",
@@ -243,12 +243,7 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         RecipeError: when there is none, or it says something impossible; the first fault is named.
     """
-    try:
-        return recipe_from(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
-    except OSError as error:
-        raise RecipeError("there is no such recipe", where=path, remedy="Name a recipe's file.") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that does not exist
-        raise RecipeError(f"the recipe is no YAML ({yaml_fault(error)})", where=path) from error
+    return recipe_from(read_yaml(path, "recipe", RecipeError), str(path))
 
 
 def recipe_from(content: object, where: str) -> Recipe:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from models.card import TrainingSource
 from training.bars import Progress
+from training.checkpoint import load_checkpoint, machines_of
 from training.export import export_onnx
-from training.fit import fit, load_checkpoint
+from training.fit import fit
 from training.hardware import Hardware
 from training.publish import ExportRequest, publish
 from training.recipe import Recipe
@@ -44,6 +45,7 @@ def teach(  # noqa: PLR0913 - one each for what is taught, from what, by what, t
     before = [TrainingSource.model_validate(one) for one in content.get("before", ())]
     learned = {name: len(some) for name, some in samples.items() if name not in unnamed}
     made_on = datetime.datetime.fromtimestamp(checkpoint.stat().st_mtime, datetime.UTC).date()
-    request = ExportRequest(checkpoint, recipe, sets, out / "model", learned, content["machine"], made_on, before)
+    machines = "; then ".join(machines_of(content))
+    request = ExportRequest(checkpoint, recipe, sets, out / "model", learned, machines, made_on, before)
     publish(request, export_onnx)
     return out / "model"

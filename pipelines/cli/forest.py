@@ -11,8 +11,9 @@ from models.detector import open_detector
 from models.types import BackendName
 from pipelines.cli.bars import progress_bar, say
 from pipelines.cli.languages import LANGUAGES
+from pipelines.edited import work_folder
 from pipelines.executor import READERS
-from pipelines.forest.job import ForestInput, ForestJob, run_forest
+from pipelines.forest.job import ForestInput, ForestJob, refuse_lost_work, run_forest
 from pipelines.forest.params import ForestParams
 from pipelines.forest.previous import refuse_no_map
 
@@ -58,9 +59,11 @@ def forest(  # noqa: PLR0913, PLR0917 - one argument per option
 ) -> None:
     """Make a stand map from an orthophoto (a GeoTIFF, or what else GDAL reads)."""
     knobs = ForestParams.read(params)
-    refuse_no_map(previous)  # before the model is opened
     day = None if date is None else date.date().isoformat()
     given = ForestInput(ortho, chm, dsm, dtm, stands, previous, types, Stated(crs, resolution), day)
+    # What would be refused is, before the model is opened.
+    refuse_no_map(previous)
+    refuse_lost_work(given, out, work_folder(out))
     with open_detector(model, backend) as detector, progress_bar("looking", "tile") as looking:
         results, published = run_forest(given, ForestJob(out, detector, knobs, workers, looking, say, LANGUAGES[lang]))
     for line in results.lines():

@@ -15,10 +15,11 @@ from models.detector import open_detector
 from models.types import BackendName
 from pipelines.cli.bars import progress_bar, say
 from pipelines.cli.languages import LANGUAGES
+from pipelines.edited import work_folder
 from pipelines.errors import SurveyError
 from pipelines.executor import READERS
 from pipelines.params import RoadParams
-from pipelines.road.job import Job, run_road
+from pipelines.road.job import Job, refuse_lost_work, run_road
 from pipelines.road.ortho.job import RoadOrtho, run_road_ortho
 from pipelines.road.ortho.observe import BESIDE
 from pipelines.road.previous import open_previous
@@ -157,7 +158,7 @@ def _from_the_road(survey_dir: Path | None, parts: _Parts, flight: _Flight, work
         what = f"{flight.given[0]} says something of an orthophoto, but a drive is surveyed"
         raise SurveyError(what, where=survey_dir, remedy=f"Leave {', '.join(flight.given)} out")
     survey = _survey(survey_dir, parts)
-    open_previous(survey.previous)  # a wrong one is refused before models are opened
+    _refuse_at_once(survey.previous, work.out)
     with _job(work, "road", "frame") as job:
         results, published = run_road(survey, job)
     looked = f"{len(results.frames)} frames, {results.km:.2f} km"
@@ -169,7 +170,7 @@ def _from_above(ortho: Path, parts: _Parts, flight: _Flight, work: _Work) -> Non
     if parts.of_a_drive:
         what = f"{parts.of_a_drive[0]} belongs to a drive, but this is an orthophoto"
         raise SurveyError(what, where=ortho, remedy=f"Leave {', '.join(parts.of_a_drive)} out")
-    open_previous(parts.previous)
+    _refuse_at_once(parts.previous, work.out)
     day = None if flight.date is None else flight.date.date().isoformat()
     given = RoadOrtho(ortho, parts.roads, parts.previous, Stated(flight.crs, flight.resolution), day)
     with _job(work, "pavement", "tile") as job:
@@ -177,6 +178,12 @@ def _from_above(ortho: Path, parts: _Parts, flight: _Flight, work: _Work) -> Non
     beside = int((results.observations["why_not"] == BESIDE).sum())
     looked = f"{len(results.frames)} tiles, {results.summary.extent}"
     _summarise(results, published, f"{looked}, {len(results.observations)} boxes ({beside} outside the roads)")
+
+
+def _refuse_at_once(previous: Path | None, out: Path) -> None:
+    """What the job would refuse is refused before models are opened."""
+    open_previous(previous)
+    refuse_lost_work(previous, out, work_folder(out))
 
 
 @contextmanager

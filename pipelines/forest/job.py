@@ -41,7 +41,7 @@ from pipelines.forest.words import LANGUAGES
 from pipelines.journal import Journal, sole_writer
 from pipelines.orthophoto import Scan, Scanned, ortho_key, plan_scan, scan, scan_lines
 
-__all__ = ["ForestInput", "ForestJob", "run_forest"]
+__all__ = ["ForestInput", "ForestJob", "refuse_lost_work", "run_forest"]
 
 Progress = Callable[[int, int], None]
 _RECORDS = {GEOPACKAGE_NAME: "published", PROJECT_NAME: "published-project", TABLE_NAME: "published-table"}
@@ -124,14 +124,14 @@ def run_forest(given: ForestInput, job: ForestJob) -> tuple[Results, Published]:
     """
     work = work_folder(job.out_dir)
     with sole_writer(work), rasterio.Env(**GDAL_OPTIONS):
-        _refuse_lost_work(given, job.out_dir, work)
+        refuse_lost_work(given, job.out_dir, work)
         ready_to_write(job.out_dir)
         ready = _opened(given, job, work)
         key = ortho_key(given.ortho, ready.plan, job.detector)
         journal = Journal(work / "tiles", key)
         seen = scan(ready.plan, job.detector, journal, workers=job.workers, progress=job.looking)
         results = _assessed(ready, seen, job)
-        _refuse_lost_work(given, job.out_dir, work)  # hours may have gone by
+        refuse_lost_work(given, job.out_dir, work)  # hours may have gone by
 
         def admitted(product: Path, staged: Path) -> None:
             admit(work / _RECORDS[product.name], product, staged)
@@ -265,7 +265,7 @@ def _rejected(seen: Scanned, ready: _Ready) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(table[["item", "reason", "detail"]], geometry=shapes, crs=ready.ortho.plane)
 
 
-def _refuse_lost_work(given: ForestInput, out_dir: Path, work: Path) -> None:
+def refuse_lost_work(given: ForestInput, out_dir: Path, work: Path) -> None:
     """A stand map that people have worked on since is not overwritten; nor is the earlier map by the new one."""
     product = out_dir / GEOPACKAGE_NAME
     refuse_previous(given.previous, product, "the earlier map would be overwritten", "Give another --out")

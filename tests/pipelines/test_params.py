@@ -30,7 +30,7 @@ def test_a_wrong_knob_is_named_and_the_nearest_offered(model, text, said, tmp_pa
     ("content", "said"),
     [
         (b"road: {since: 2026-02-30}", "holds a value that cannot be"),
-        (b"road: [", "not valid YAML at line 1"),
+        (b"road: [", "not valid YAML"),
         (b"road: \xe9", "not in UTF-8"),
         (b"road: 4", "the section road holds no knobs"),
         (b"- road", "hold no sections"),

@@ -20,6 +20,7 @@ from training.errors import RecipeError, RunError  # noqa: E402
 from training.export import export_onnx  # noqa: E402
 from training.fit import fit  # noqa: E402
 from training.hardware import Hardware  # noqa: E402
+from training.machine import look_around  # noqa: E402
 from training.network import build_network  # noqa: E402
 from training.onward import go_on_from, read_exported, restore_norms  # noqa: E402
 from training.publish import ExportRequest, publish  # noqa: E402
@@ -126,6 +127,8 @@ def test_a_run_goes_on_from_it_and_resumes(model, sets, samples, tmp_path):
     network = build_network("yolo11n", 2)
     network.load_state_dict(content["network"])
     assert content["done"] == 2 and content["before"] == [one.model_dump() for one in load_card(model).training]
+    machine = look_around(PLAIN).name
+    assert content["machines"] == [load_card(model).metrics["machine"], f"{machine}, float32"]
     # Hardly taught, it computes what the model does, but for the batches' own statistics.
     difference = (computed_by(network, picture) - said_by(model, picture))[:, 4:].abs().max()
     assert difference < 0.05

@@ -76,7 +76,7 @@ def test_two_processes_learn_what_one_learns(sets, base, tmp_path):
         )
         for n in (1, 2)
     )
-    assert joint["steps"] == alone["steps"] == 2 and joint["machine"].endswith("2 × 1 threads")
+    assert joint["steps"] == alone["steps"] == 2 and joint["machines"][0].endswith("2 × 1 threads, float32")
     for name in ("box", "class", "distribution"):
         assert heard[0][name] == pytest.approx(heard[1][name], rel=1e-3)
     for one, other in zip(alone["optimizer"]["state"].values(), joint["optimizer"]["state"].values(), strict=True):
@@ -106,5 +106,5 @@ def test_an_absent_device_is_refused():
 def test_float16_learns_with_its_gradients_scaled(sets, base, tmp_path):
     samples = {"spots": sets.samples("spots", "train", CLASSES)}
     content = load_checkpoint(fit(recipe_of(), samples, base, tmp_path, hardware=Hardware("cpu", "f16")))
-    assert content["precision"] == "float16" and content["scaler"]["scale"] > 1
+    assert content["machines"][0].endswith("float16") and content["scaler"]["scale"] > 1
     assert all(tensor.isfinite().all() for tensor in content["average"].values() if tensor.is_floating_point())

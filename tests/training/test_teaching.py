@@ -287,7 +287,7 @@ def test_bfloat16_is_used_only_where_the_hardware_has_it():
 def test_the_project_s_recipe_is_sound_and_a_missing_file_is_named(checkout, tmp_path):
     recipe = read_params(checkout / "params.yaml").recipe("road")
     assert [one.name for one in recipe.card.classes] == list(recipe.classes)
-    with pytest.raises(RecipeError, match="no such recipe"):
+    with pytest.raises(RecipeError, match="the recipe cannot be read: No such file"):
         read_recipe(tmp_path / "none.yaml")
 
 

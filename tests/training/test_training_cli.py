@@ -124,8 +124,8 @@ def test_an_impossible_recipe_is_named_by_its_field(arguments, tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("task: road\nclasses: [D40\nseed: 1", r"the recipe is no YAML \(.+, line 3\)"),
-        ("task: road\nmade: 2026-13-45", r"the recipe is no YAML \(month must be in 1..12"),
+        ("task: road\nclasses: [D40\nseed: 1", r"not valid YAML \(.+, line 3\)"),
+        ("task: road\nmade: 2026-13-45", r"the recipe holds a value that cannot be \(month must be in 1..12"),
         ("", "the recipe says nothing"),
         ("- road", "the recipe says nothing"),
     ],
@@ -160,7 +160,7 @@ def test_train_export_and_evaluate_follow_one_another(arguments, tmp_path):
     call(export, *by_recipe, "--run", run, "--out", model)
     other = RECIPE.replace("[D40, crack]", "[D40]").replace(", {name: crack, title_en: a, title_ja: b}", "")
     (tmp_path / "other.yaml").write_text(other, encoding="utf-8")
-    with pytest.raises(RunError, match=r"the run here is of road \(D40, crack\)"):
+    with pytest.raises(RunError, match="the run here tells D40, crack; the recipe says D40"):
         call(export, *arguments, "--recipe", tmp_path / "other.yaml", "--run", run, "--out", tmp_path / "wrong")
     out = tmp_path / "figures.json"
     before = {one.name: one.read_bytes() for one in model.iterdir()}

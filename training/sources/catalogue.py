@@ -1,16 +1,15 @@
 """The catalogue: which data sets there are, under which licence, in which layout, and what they leave unlabelled."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from training.errors import SourceError, yaml_fault
+from geo.yaml_files import read_yaml
+from training.errors import SourceError
 
 __all__ = [
     "Archive",
@@ -24,6 +23,7 @@ __all__ = [
 ]
 
 MIRROR = "mirror"
+BUILT_IN = Path(__file__).with_name("catalogue.yaml")
 LayoutName = Literal[
     "yolo",
     "voc",
@@ -166,16 +166,15 @@ def read_catalogue(extra: Path | None = None) -> dict[str, Source]:
     Raises:
         SourceError: when an entry says something impossible; the first fault is named.
     """
-    built_in = files("training.sources").joinpath("catalogue.yaml").read_text(encoding="utf-8")
-    entries = {name: (entry, "the built-in catalogue") for name, entry in _entries(built_in, "built-in").items()}
+    entries = {name: (entry, "the built-in catalogue") for name, entry in _entries(BUILT_IN).items()}
     if extra is not None:
-        entries |= {name: (entry, str(extra)) for name, entry in _entries(_text(extra), extra).items()}
+        entries |= {name: (entry, str(extra)) for name, entry in _entries(extra).items()}
     return {name: _source(name, entry, where) for name, (entry, where) in entries.items() if name != MIRROR}
 
 
 def read_mirror(extra: Path | None) -> Path | None:
     """The mirror directory that a catalogue of one's own names (`mirror: DIR`, relative to that file), or None."""
-    named = None if extra is None else _entries(_text(extra), extra).get(MIRROR)
+    named = None if extra is None else _entries(extra).get(MIRROR)
     if extra is None or named is None:
         return None
     if not isinstance(named, str):
@@ -183,33 +182,24 @@ def read_mirror(extra: Path | None) -> Path | None:
     return extra.parent / named
 
 
-def find_source(catalogue: Mapping[str, Source], name: str) -> Source:
-    """The data set of that name.
+def find_source(catalogue: Mapping[str, Source], name: str, besides: Iterable[str] = ()) -> Source:
+    """The data set of that name; `besides` are other names that may have been meant.
 
     Raises:
         SourceError: when there is none; the nearest name is offered.
     """
     if name in catalogue:
         return catalogue[name]
-    near = get_close_matches(name, catalogue, n=1)
-    remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(catalogue))}."
+    known = [*catalogue, *besides]
+    near = get_close_matches(name, known, n=1)
+    remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(known))}."
     raise SourceError(f"no data set is called {name!r}", remedy=remedy)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError("the catalogue cannot be read", where=path) from error
-
-
-def _entries(text: str, where: object) -> dict[str, object]:
-    try:
-        entries = yaml.safe_load(text) or {}
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
-        raise SourceError(f"the catalogue is no YAML ({yaml_fault(error)})", where=where) from error
+def _entries(path: Path) -> dict[str, object]:
+    entries = read_yaml(path, "catalogue", SourceError) or {}
     if not isinstance(entries, dict):
-        raise SourceError("the catalogue is no mapping of names to data sets", where=where)
+        raise SourceError("the catalogue is no mapping of names to data sets", where=path)
     return entries
 
 
