@@ -6,8 +6,10 @@ whole boxes come first:
 1. Boxes clear of the tile edges that lie inside the picture are suppressed among themselves, the highest score first;
    boxes of one tile leave each other alone, as the detector has suppressed them already.
 2. A box at such an edge is a piece. It goes if a whole box that was kept covers it.
-3. Pieces that remain belong to objects larger than the overlap. Those that agree where their tiles overlap are of one
-   object and become one box.
+3. Pieces that remain and agree where their tiles overlap are of one object, larger than the overlap: they become one
+   box.
+4. A piece that nothing agrees with goes if another tile shows its ground clear of that tile's edges: where one sees
+   more of an object, and none is there, the sliver of one is no better knowledge.
 
 Which boxes decide about which is a sparse graph, found with an STR tree: memory is that of the boxes. Its connected
 parts are small, so `SeamMerger` lets go of a part as soon as no later row of tiles can reach it, and a picture of any
@@ -103,17 +105,19 @@ class SeamMerger:
         self._size_px = size_px
         self._rule = rule or SeamRule()
         self._open = _Seen(Detections.empty(), np.empty((0, 4)), np.empty(0, bool))
+        self._tiles = np.empty((0, 4))
 
     def add(self, parts: Sequence[Detections], tiles: NDArray[np.integer]) -> None:
-        """Take what some tiles show, in pixels of the whole picture.
+        """Take what some tiles show, in pixels of the whole picture; leave out tiles that could not be read.
 
         Raises:
             DetectionsError: as many tiles as parts are not there.
         """
         if len(parts) != len(tiles):
             raise DetectionsError(f"{len(parts)} parts of a picture, but {len(tiles)} tiles")
-        boxes = Detections.concat(parts)
-        tile = np.repeat(np.asarray(tiles, np.float64).reshape(-1, 4), [len(part) for part in parts], axis=0)
+        boxes, edges = Detections.concat(parts), np.asarray(tiles, np.float64).reshape(-1, 4)
+        self._tiles = np.concatenate([self._tiles, edges])
+        tile = np.repeat(edges, [len(part) for part in parts], axis=0)
         piece = _touches_inner_edge(boxes.xyxy, tile, self._size_px, self._rule.edge_px)
         known = self._open
         self._open = _Seen(
@@ -132,7 +136,12 @@ class SeamMerger:
         done = lowest[group] <= next_top_px
         self._open = seen.where(~done)
         number = np.cumsum(done) - 1
-        return _resolved(seen.where(done), _Links(*(number[_within(part, done)] for part in _all(links))))
+        ready = seen.where(done), _Links(*(number[_within(part, done)] for part in _all(links)))
+        found = _resolved(*ready, _clear(self._tiles, self._size_px, self._rule.edge_px))
+        # What is open, or still to come, reaches below this.
+        floor = min(self._open.boxes.xyxy[:, 3].min(initial=np.inf), next_top_px)
+        self._tiles = self._tiles[self._tiles[:, 3] > floor]
+        return found
 
     def finish(self) -> Detections:
         """The objects that are left, once every tile is in."""
@@ -148,9 +157,17 @@ def _within(pairs: Ints, chosen: Flags) -> Ints:
 
 
 def _touches_inner_edge(xyxy: NDArray[np.float32], tile: Floats, size_px: tuple[int, int], edge_px: float) -> Flags:
-    width, height = size_px
-    inner = np.column_stack([tile[:, :2] > 0, tile[:, 2:] < (width, height)])
-    return np.asarray((inner & (np.abs(xyxy - tile) <= edge_px)).any(axis=1), bool)
+    return np.asarray((_inner(tile, size_px) & (np.abs(xyxy - tile) <= edge_px)).any(axis=1), bool)
+
+
+def _inner(tile: Floats, size_px: tuple[int, int]) -> Flags:
+    """Which edges (n, 4) of tiles are not on the picture's border."""
+    return np.column_stack([tile[:, :2] > 0, tile[:, 2:] < size_px])
+
+
+def _clear(tile: Floats, size_px: tuple[int, int], edge_px: float) -> Floats:
+    """The part of each tile (n, 4) in which a box is no piece."""
+    return np.asarray(tile + _inner(tile, size_px) * np.array([edge_px, edge_px, -edge_px, -edge_px]), np.float64)
 
 
 def _links(seen: _Seen, rule: SeamRule) -> _Links:
@@ -188,15 +205,28 @@ def _overlapping(seen: _Seen) -> tuple[Ints, Ints]:
     return first[apart], second[apart]
 
 
-def _resolved(seen: _Seen, links: _Links) -> Detections:
+def _resolved(seen: _Seen, links: _Links, clear: Floats) -> Detections:
+    """The objects that boxes are of; `clear` (k, 4) is where tiles see what is there whole."""
     kept = _greedy(~seen.piece, links.doubles)
     gone = np.zeros(len(kept), bool)
     gone[links.covers[kept[links.covers[:, 0]], 1]] = True
-    left = np.flatnonzero(seen.piece & ~gone)
+    open_pieces = seen.piece & ~gone
+    agreed = np.zeros(len(kept), bool)
+    agreed[_within(links.joins, open_pieces)] = True
+    alone = np.flatnonzero(open_pieces & ~agreed)
+    open_pieces[alone[_inside_any(seen.boxes.xyxy[alone], clear)]] = False
+    left = np.flatnonzero(open_pieces)
     number = np.full(len(kept), -1)
     number[left] = np.arange(len(left))
     joins = number[links.joins]
     return Detections.concat([seen.boxes.where(kept), _united(seen.boxes.where(left), joins[(joins >= 0).all(axis=1)])])
+
+
+def _inside_any(xyxy: NDArray[np.float32], windows: Floats) -> Flags:
+    """Which boxes (n, 4) lie inside one of the windows (k, 4), not touching its edge."""
+    inside = np.zeros(len(xyxy), bool)
+    inside[shapely.STRtree(shapely.box(*windows.T)).query(shapely.box(*xyxy.T.astype(np.float64)), "within")[0]] = True
+    return inside
 
 
 def _greedy(candidates: Flags, doubles: Ints) -> Flags:

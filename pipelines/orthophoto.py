@@ -317,7 +317,8 @@ class _Gathered:
         """Take the next row of tiles (k, 4), grid px, with its shard."""
         self._settled.append(self._merger.settled(int(tiles[0, 1])))
         shard = row.to_pydict()
-        self._merger.add([_boxes(shard, k) for k in range(len(tiles))], tiles)
+        read = [k for k, reason in enumerate(shard["reason"]) if not reason]
+        self._merger.add([_boxes(shard, k) for k in read], tiles[read])
         for k, (left, top, right, bottom) in enumerate(tiles.tolist()):
             if shard["reason"][k]:
                 place = {"left": left, "top": top, "right": right, "bottom": bottom}

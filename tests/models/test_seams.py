@@ -87,6 +87,28 @@ def test_pieces_of_what_is_larger_than_the_overlap_become_one() -> None:
     assert merged.score.tolist() == pytest.approx([0.7])
 
 
+def test_a_piece_goes_where_a_tile_that_sees_more_sees_nothing() -> None:
+    tiles = np.array([[0, 0, 100, 100], [60, 0, 160, 100]])
+    sliver = Detections(np.array([[90, 40, 100, 60]]), np.array([0.9]), np.array([0]))
+    assert len(merge_tiles([sliver, Detections.empty()], tiles, (160, 100))) == 0
+    unread = merge_tiles([sliver], tiles[:1], (160, 100))  # nobody saw what is beyond the edge
+    assert unread == sliver
+    wide = Detections(np.array([[50, 40, 100, 60]]), np.array([0.9]), np.array([0]))  # the other tile cuts it as well
+    assert merge_tiles([wide, Detections.empty()], tiles, (160, 100)) == wide
+
+
+def test_a_piece_waits_for_the_row_that_sees_more() -> None:
+    tiles = np.array([[0, 0, 100, 100], [0, 60, 100, 160], [0, 120, 100, 220]])
+    above = Detections(np.array([[40, 85, 60, 100]]), np.array([0.9]), np.array([0]))
+    below = Detections(np.array([[40, 121, 60, 130]]), np.array([0.9]), np.array([0]))
+    merger = SeamMerger((100, 220))
+    found = []
+    for tile, boxes in zip(tiles, (above, Detections.empty(), below), strict=True):
+        found.append(merger.settled(float(tile[1])))
+        merger.add([boxes], tile[None])
+    assert sum(map(len, [*found, merger.finish()])) == 0
+
+
 def test_neighbours_cut_by_one_edge_stay_two() -> None:
     tiles = np.array([[0, 0, 100, 100], [80, 0, 180, 100]])
     left = Detections(np.array([[50, 0, 100, 40]]), np.array([0.6]), np.array([0]))
