@@ -5,14 +5,16 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.crops import Crop, choose_window, cut, see_boxes, see_regions
+from training.crops import NO_KIND, Crop, choose_window, cut, see_boxes, see_regions
 from training.errors import SourceError
+from training.kinds import Shape, shape_of
 from training.recipe import Recipe, Stage
 from training.sources.pictures import Picture, read_upright
 from training.sources.samples import Sample
@@ -35,6 +37,7 @@ class Batch:
         index: int64 (n,), the picture each box is on.
         class_id: int64 (n,).
         xywh: float32 (n, 4), centre and size as fractions of the crop.
+        kind_id: int64 (n,), the class that is a box's type, beside its own; `training.crops.NO_KIND` where not known.
         labelled: bool (b, classes), the classes each picture may teach.
         ignored: float32 (m, 5), regions in which nobody labelled anything: the picture each is on, centre and size as
             fractions of the crop.
@@ -43,6 +46,7 @@ class Batch:
     pictures: Picture
     index: NDArray[np.int64]
     class_id: NDArray[np.int64]
+    kind_id: NDArray[np.int64]
     xywh: NDArray[np.float32]
     labelled: NDArray[np.bool_]
     ignored: NDArray[np.float32]
@@ -79,6 +83,7 @@ class Album:
         self._lock = Lock()
         self._pictures: OrderedDict[tuple[str, bool], Picture] = OrderedDict()
         self._cuttings: dict[str, list[Cutting]] = {}
+        self._found_shapes: dict[tuple[str, str], list[Shape | None]] = {}
         self._alike: dict[tuple[str, bytes], list[Sample]] = {}
         for one in (one for some in self.samples.values() for one in some):
             self._alike.setdefault(_kind(one), []).append(one)
@@ -104,6 +109,27 @@ class Album:
             self._cuttings[name] = [cutting for one in masked for cutting in self._cut_out(one, name, class_id)]
         return self._cuttings[name]
 
+    def kinds(
+        self, sample: Sample, classes: Sequence[str], shapes: Mapping[str, Mapping[Shape, str]]
+    ) -> NDArray[np.int16]:
+        """The class (n,) that is the type of each box of a sample, by the shape of its mask; NO_KIND where not told."""
+        found = np.full(len(sample.xyxy), NO_KIND, np.int16)
+        for name, types in shapes.items():
+            boxes = np.flatnonzero(sample.class_id == classes.index(name))
+            if sample.road_view is None or name not in sample.masks or not len(boxes):
+                continue
+            for box, shape in zip(boxes, self._shapes(sample, name, boxes), strict=True):
+                if shape is not None and shape in types:
+                    found[box] = classes.index(types[shape])
+        return found
+
+    def _shapes(self, sample: Sample, name: str, boxes: NDArray[np.int64]) -> list[Shape | None]:
+        key = (str(sample.picture), name)
+        if key not in self._found_shapes and sample.road_view is not None:
+            mask = _read_mask(sample.masks[name])
+            self._found_shapes[key] = [shape_of(mask, sample.xyxy[one], sample.road_view) for one in boxes]
+        return self._found_shapes[key]
+
     def _kept(self, key: tuple[str, bool], picture: Picture) -> Picture:
         with self._lock:
             if key not in self._pictures:
@@ -117,12 +143,15 @@ class Album:
         boxes = sample.xyxy[sample.class_id == class_id]
         if not len(boxes):
             return ()
-        try:
-            with Image.open(sample.masks[name]) as image:
-                mask = np.asarray(image.convert("L")) > 0
-        except OSError as error:
-            raise SourceError("the mask cannot be read", where=sample.masks[name]) from error
-        return cut_out(self.picture(sample), mask, boxes)
+        return cut_out(self.picture(sample), _read_mask(sample.masks[name]), boxes)
+
+
+def _read_mask(path: Path) -> NDArray[np.bool_]:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L")) > 0
+    except OSError as error:
+        raise SourceError("the mask cannot be read", where=path) from error
 
 
 def memory_share(processes: int = 1) -> int:
@@ -213,7 +242,8 @@ def _one(album: Album, sample: Sample, recipe: Recipe, stage: Stage, side: int, 
     window = choose_window((picture.shape[1], picture.shape[0]), sample.xyxy, sample.ignored, side, params, rng)
     xyxy, counts = see_boxes(sample.xyxy, window, side, params)
     ignored = see_regions(sample.ignored, window, side)
-    return Crop(cut(picture, window, side), xyxy[counts], sample.class_id[counts], ignored)
+    kinds = album.kinds(sample, recipe.classes, stage.shapes)[counts] if stage.shapes else None
+    return Crop(cut(picture, window, side), xyxy[counts], sample.class_id[counts], ignored, kinds)
 
 
 def _mosaic(quarters: Sequence[Crop]) -> Crop:
@@ -226,6 +256,7 @@ def _mosaic(quarters: Sequence[Crop]) -> Crop:
         np.concatenate([one.xyxy + np.tile(place, 2) for one, place in zip(quarters, places, strict=True)]),
         np.concatenate([one.class_id for one in quarters]),
         np.concatenate([one.ignored + np.tile(place, 2) for one, place in zip(quarters, places, strict=True)]),
+        np.concatenate([one.kinds for one in quarters]),
     )
 
 
@@ -238,6 +269,7 @@ def _batch(cuts: Sequence[tuple[Sample, Crop]]) -> Batch:
         pictures=np.stack([crop.picture for crop in crops]),
         index=index,
         class_id=np.concatenate([crop.class_id for crop in crops]).astype(np.int64),
+        kind_id=np.concatenate([crop.kinds for crop in crops]).astype(np.int64),
         xywh=xywh,
         labelled=np.stack([sample.labelled for sample, _ in cuts]),
         ignored=np.hstack([of_region[:, None], ignored]).astype(np.float32),

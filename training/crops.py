@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from training.recipe import CropParams
 
-__all__ = ["Crop", "Window", "choose_window", "cut", "see_boxes", "see_regions"]
+__all__ = ["NO_KIND", "Crop", "Window", "choose_window", "cut", "see_boxes", "see_regions"]
 
 PAD = 114
+NO_KIND = -1
 _MOSTLY = 0.5
 Picture = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
@@ -45,12 +46,19 @@ class Crop:
         xyxy: float32 (n, 4) px, its boxes.
         class_id: int16 (n,), their classes.
         ignored: float32 (m, 4) px, regions in which nobody labelled anything.
+        kind_id: int16 (n,), the class that is a box's type, beside its own that tells none; NO_KIND where not known.
     """
 
     picture: Picture
     xyxy: Boxes
     class_id: NDArray[np.int16]
     ignored: Boxes = field(default_factory=_none)
+    kind_id: NDArray[np.int16] | None = None
+
+    @property
+    def kinds(self) -> NDArray[np.int16]:
+        """`kind_id`; NO_KIND for every box where nothing was said."""
+        return np.full(len(self.xyxy), NO_KIND, np.int16) if self.kind_id is None else self.kind_id
 
     def mirrored(self) -> "Crop":
         """The crop with left and right exchanged."""

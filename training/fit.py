@@ -310,6 +310,7 @@ def _step(run: Run, joined: nn.Module, loss: LabelledClassLoss, batch: Batch, ra
     target: dict[str, Any] = {
         "batch_idx": torch.from_numpy(batch.index),
         "cls": torch.from_numpy(batch.class_id).float(),
+        "kind": torch.from_numpy(batch.kind_id),
         "bboxes": torch.from_numpy(batch.xywh),
         "labelled": torch.from_numpy(batch.labelled),
         "ignored": torch.from_numpy(batch.ignored),

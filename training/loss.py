@@ -1,6 +1,6 @@
 """The detection loss of YOLO, silent about classes and regions of a picture that nobody labelled."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +29,38 @@ class Family:
     kinds: tuple[int, ...]
 
 
+class TypedAssigner(nn.Module):  # type: ignore[misc]
+    """Gives anchors their boxes as `assigner` does; those of a box whose type is known are of that type, too.
+
+    `kinds`, set before, is int64 (pictures, boxes): the class that is each box's type, below 0 where not known. `typed`
+    is then bool (pictures, anchors): those whose type is known.
+    """
+
+    def __init__(self, assigner: nn.Module) -> None:
+        super().__init__()
+        self.assigner = assigner
+        self.kinds: Tensor | None = None
+        self.typed: Tensor | None = None
+
+    def forward(self, *args: Any, **more: Any) -> tuple[Tensor, ...]:
+        """What `assigner` gives: labels, boxes, scores (pictures, anchors, classes), which are taken, by which box."""
+        labels, boxes, scores, taken, box = self.assigner(*args, **more)
+        self.typed = None
+        if self.kinds is not None:
+            kind = self.kinds.gather(1, box)
+            self.typed = taken.bool() & (kind >= 0)
+            also = torch.zeros_like(scores).scatter_(2, kind.clamp(min=0)[..., None], scores.amax(2, keepdim=True))
+            scores = torch.where(self.typed[..., None], torch.maximum(scores, also), scores)
+        return labels, boxes, scores, taken, box
+
+
 class MaskedCrossEntropy(nn.Module):  # type: ignore[misc]
     """Binary cross entropy per anchor and class, zero (in value and gradient) where nothing is known of a class."""
 
     def __init__(self) -> None:
         super().__init__()
         self.taught: Tensor | None = None
+        self.also_taught: Callable[[], Tensor] = lambda: torch.zeros((), dtype=torch.bool)
         self.there = torch.zeros(())
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -45,7 +71,9 @@ class MaskedCrossEntropy(nn.Module):  # type: ignore[misc]
         """
         self.there = target.sum()
         loss = binary_cross_entropy_with_logits(logits, target, reduction="none")
-        return loss if self.taught is None else loss * (self.taught | (target > 0)).to(loss.dtype)
+        if self.taught is None:
+            return loss
+        return loss * (self.taught | (target > 0) | self.also_taught()).to(loss.dtype)
 
 
 class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
@@ -61,6 +89,9 @@ class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
     of any type outside its boxes; where it labels all types, there is no untyped crack outside them. Within the boxes
     nothing is said.
 
+    Where batches carry `kind` (n,), a box of a class that tells no type teaches that type as well, and that it is of
+    none of the others.
+
     With `teaching`, batches carry `answers` of a teacher, who speaks for the classes that a picture does not label.
 
     Where a batch is shared out among `ranks`, each gives its part of the loss that the whole batch would have.
@@ -75,6 +106,8 @@ class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
     ) -> None:
         super().__init__(model)
         self.bce = MaskedCrossEntropy()
+        self.bce.also_taught = self._types_told
+        self.assigner: TypedAssigner = TypedAssigner(self.assigner)  # the usual one, which the base class made
         self.families = families
         self.teaching = teaching
         self.ranks = ranks or Ranks()
@@ -97,6 +130,7 @@ class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
         if silent.any():
             silent &= ~_covered(anchors, boxes, len(labelled))
         self.bce.taught = taught & ~silent[..., None]
+        self.assigner.kinds = _by_picture(batch["kind"], batch["batch_idx"], len(labelled), self.device)
         size = self.ranks.sum(torch.tensor(float(len(labelled)), device=self.device))
         total, log = super().loss(preds, batch)
         # Divided by what is there on this part; the whole has more.
@@ -109,6 +143,26 @@ class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
             )
         whole = self.ranks.sum(part.detach())
         return part * size * self.ranks.n, dict(zip(log, whole, strict=True))
+
+    def _types_told(self) -> Tensor:
+        """Bool, spread to (pictures, anchors, classes): the types of anchors whose type is known."""
+        typed = self.assigner.typed
+        if typed is None:
+            return torch.zeros((), dtype=torch.bool, device=self.device)
+        kinds = torch.zeros(self.nc, dtype=torch.bool, device=self.device)
+        kinds[[kind for family in self.families for kind in family.kinds]] = True
+        return typed[..., None] & kinds
+
+
+def _by_picture(kinds: Tensor, index: Tensor, n_pictures: int, device: torch.device) -> Tensor | None:
+    """Kinds (pictures, boxes) in the order in which the loss lays boxes out by picture; None where none is known."""
+    if not (kinds >= 0).any():
+        return None
+    laid = torch.full((n_pictures, int(index.bincount().max())), -1, dtype=torch.long)
+    for picture in index.unique().tolist():
+        of_it = kinds[index == picture]
+        laid[picture, : len(of_it)] = of_it
+    return laid.to(device)
 
 
 def _covered(anchors: Tensor, boxes: Tensor, n_pictures: int) -> Tensor:

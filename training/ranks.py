@@ -76,6 +76,7 @@ def share(batch: Batch, ranks: Ranks) -> Batch:
         pictures=batch.pictures[first:last],
         index=batch.index[on] - first,
         class_id=batch.class_id[on],
+        kind_id=batch.kind_id[on],
         xywh=batch.xywh[on],
         labelled=batch.labelled[first:last],
         ignored=ignored,

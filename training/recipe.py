@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from geo.yaml_files import read_yaml
 from models.card import InputCard, ObjectClass, Suppression, TilesCard
 from training.errors import RecipeError
+from training.kinds import Shape
 
 __all__ = [
     "CardPart",
@@ -97,11 +98,12 @@ class Stage(_Section):
     from four of half the side, all of one data set and with the same classes labelled. `transplant` is, by class, the
     share of crops that get objects of that class cut out of other pictures (along their masks), with their light
     multiplied by a factor from the range `transplant_light`: a hole of another road may be darker. `kinds` names, for a
-    class that tells no type, the classes that are its types (see `training.loss.LabelledClassLoss`). `architecture` is
-    a wider network than so far, as yolo11s after yolo11n, which goes on from what the narrower one computes
-    (`training.widen`). `keep` is the share that the weights the stage began with have in those it leaves to be shipped:
-    between two that learned from other crops often lie better ones than either (Wortsman et al., "Robust fine-tuning of
-    zero-shot models", CVPR 2022).
+    class that tells no type, the classes that are its types (see `training.loss.LabelledClassLoss`). `shapes` names,
+    for such a class, the type that a mask of each shape is of (`training.kinds`): its boxes teach that type, too, where
+    the data set has masks and says how its camera sees the road. `architecture` is a wider network than so far, as
+    yolo11s after yolo11n, which goes on from what the narrower one computes (`training.widen`). `keep` is the share
+    that the weights the stage began with have in those it leaves to be shipped: between two that learned from other
+    crops often lie better ones than either (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
     """
 
     name: str
@@ -115,6 +117,7 @@ class Stage(_Section):
     transplant: dict[str, float] = Field(default_factory=dict)
     transplant_light: tuple[float, float] = (1, 1)
     kinds: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    shapes: dict[str, dict[Shape, str]] = Field(default_factory=dict)
     architecture: str | None = None
     keep: float = Field(default=0, ge=0, lt=1)
 
@@ -207,6 +210,8 @@ class Recipe(_Section):
             yield f"transplant of stage {stage.name}", stage.transplant
             for whole, kinds in stage.kinds.items():
                 yield f"kinds of stage {stage.name}", (whole, *kinds)
+            for whole, types in stage.shapes.items():
+                yield f"shapes of stage {stage.name}", (whole, *types.values())
         if self.card is not None:
             yield "card.pictures", self.card.pictures
             yield "card.scores", self.card.scores

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.crops import Crop
+from training.crops import NO_KIND, Crop
 from training.recipe import TransplantParams
 
 __all__ = ["Change", "Cutting", "cut_out", "transplant"]
@@ -105,7 +105,8 @@ def transplant(crop: Crop, cuttings: Sequence[Cutting], change: Change, rng: np.
         return crop
     class_ids = np.append(crop.class_id, np.full(len(added), change.class_id, np.int16)).astype(np.int16)
     xyxy = np.vstack([crop.xyxy, *added]).astype(np.float32)
-    return replace(crop, picture=picture, xyxy=xyxy, class_id=class_ids)
+    kinds = np.append(crop.kinds, np.full(len(added), NO_KIND, np.int16)).astype(np.int16)
+    return replace(crop, picture=picture, xyxy=xyxy, class_id=class_ids, kind_id=kinds)
 
 
 def _shrunk(cutting: Cutting, params: TransplantParams, rng: np.random.Generator) -> Cutting:

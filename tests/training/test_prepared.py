@@ -35,6 +35,7 @@ SOURCE = {
     "ignored": ["9"],
     "blank": [0.8, 0.0, 1.0, 0.1],
     "masks": {"D40": "masks/pothole"},
+    "road_view": {"height_m": 1.5, "horizon": 0.3, "focal": 0.8},
     "without": {"train": ["lost"]},
     "faults": ["a little small"],
 }

@@ -13,6 +13,7 @@ from teaching import CLASSES, RECIPE, spots  # noqa: E402
 
 from models.detector import open_detector  # noqa: E402
 from training.batches import Album, epoch_batches  # noqa: E402
+from training.crops import NO_KIND  # noqa: E402
 from training.distil import Answers  # noqa: E402
 from training.errors import RecipeError, RunError  # noqa: E402
 from training.evaluate import judge_all  # noqa: E402
@@ -48,7 +49,7 @@ def test_teaching_leaves_pillow_as_it_was():
     assert not Image.open.__module__.startswith("ultralytics")
 
 
-def loss_of(labelled, scores, families=(), ignored=(), teacher=None):
+def loss_of(labelled, scores, families=(), ignored=(), teacher=None, kind=NO_KIND):
     """The class scores' gradient for two pictures, with a box of class 0 in the middle of the first."""
     network = build_network("yolo11n", 2)
     loss = LabelledClassLoss(network, families, TeacherParams(classes={}) if teacher else None)
@@ -60,6 +61,7 @@ def loss_of(labelled, scores, families=(), ignored=(), teacher=None):
         "batch_idx": torch.tensor([0]),
         "cls": torch.tensor([0.0]),
         "bboxes": torch.tensor([[0.5, 0.5, 0.4, 0.4]]),
+        "kind": torch.tensor([kind]),
         "labelled": torch.tensor(labelled),
         "ignored": torch.tensor(ignored, dtype=torch.float32).reshape(-1, 5),
     }
@@ -109,6 +111,38 @@ def test_outside_the_boxes_of_typed_cracks_there_is_no_untyped_one_either():
     box = anchors_within(0.3, 0.3, 0.7, 0.7)
     assert (grad[0, 1, box] == 0).all() and (grad[0, 1, ~box] != 0).all()
     assert (grad[1, 1] != 0).all()
+
+
+def test_a_box_whose_type_is_known_teaches_the_type_too():
+    known = [[True, False], [False, False]]
+    plain, typed = (loss_of(known, random_scores, (Family(0, (1,)),), kind=kind) for kind in (NO_KIND, 1))
+    taken = (plain[0, 1] == 0) & (typed[0, 1] != 0)
+    box = anchors_within(0.3, 0.3, 0.7, 0.7)
+    assert taken.any() and box[taken].all()
+    # The class that tells no type is taught as before; here all that is there is less than one, which divides nothing.
+    assert torch.equal(typed[0, 0], plain[0, 0])
+
+
+def test_a_box_whose_type_is_known_is_of_no_other_type():
+    network = build_network("yolo11n", 3)
+    loss = LabelledClassLoss(network, (Family(0, (1, 2)),))
+    feats = [torch.zeros(1, 1, 64 // stride, 64 // stride) for stride in (8, 16, 32)]
+    anchors = sum(one.shape[2] * one.shape[3] for one in feats)
+    torch.manual_seed(5)
+    scores = torch.randn(1, 3, anchors, requires_grad=True)
+    batch = {
+        "batch_idx": torch.tensor([0, 0]),
+        "cls": torch.tensor([0.0, 0.0]),
+        "kind": torch.tensor([NO_KIND, 2]),
+        "bboxes": torch.tensor([[0.2, 0.2, 0.3, 0.3], [0.7, 0.7, 0.4, 0.4]]),
+        "labelled": torch.tensor([[True, False, False]]),
+        "ignored": torch.zeros(0, 5),
+    }
+    loss({"boxes": torch.randn(1, 64, anchors), "scores": scores, "feats": feats}, batch)[0].sum().backward()
+    untyped, typed = anchors_within(0.05, 0.05, 0.35, 0.35), anchors_within(0.5, 0.5, 0.9, 0.9)
+    assert (scores.grad[0, 1:, untyped] == 0).all()
+    of_it = scores.grad[0, 2, typed] != 0
+    assert of_it.any() and (scores.grad[0, 1, typed][of_it] > 0).all()
 
 
 REGION = (0, 0.25, 0.5, 0.5, 1.0)

@@ -16,6 +16,7 @@ __all__ = [
     "Division",
     "LayoutName",
     "PictureTable",
+    "RoadView",
     "Source",
     "find_source",
     "read_catalogue",
@@ -124,6 +125,18 @@ class Archive(_Section):
         return PurePosixPath(self.url.partition("?")[0]).name
 
 
+class RoadView(_Section):
+    """How a set's camera sees a flat road, about.
+
+    `height_m` is the camera's, `horizon` the horizon's place as a fraction of the picture's height, `focal` the focal
+    length as a fraction of its width.
+    """
+
+    height_m: float = Field(gt=0)
+    horizon: float = Field(ge=-1, le=1)
+    focal: float = Field(gt=0)
+
+
 class Source(_Section):
     """One data set as `catalogue.yaml` describes it (the fields are explained at its top)."""
 
@@ -156,6 +169,7 @@ class Source(_Section):
     gsd_m: float | None = Field(default=None, gt=0)
     blank: tuple[float, float, float, float] | None = None
     masks: Mapping[str, Path] = Field(default_factory=dict)
+    road_view: RoadView | None = None
     pieces: Mapping[str, Pieces] = Field(default_factory=dict)
     faults: tuple[str, ...] = ()
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from training.errors import SourceError
 from training.sources.boxes import Box, Labelled
-from training.sources.catalogue import Source, find_source
+from training.sources.catalogue import RoadView, Source, find_source
 from training.sources.layouts import read_split
 from training.sources.places import place_of, read_table, side_of, stretch_of
 
@@ -43,6 +43,7 @@ class Sample:
         facts: columns of the data set's table, by name.
         above: whether it was taken looking down.
         gsd_m: metres on the ground that a pixel covers; None where it is not known, or a frame looks ahead.
+        road_view: how the camera sees the road; None where the data set does not say.
     """
 
     picture: Path
@@ -58,6 +59,7 @@ class Sample:
     facts: Mapping[str, str] = field(default_factory=dict)
     above: bool = False
     gsd_m: float | None = None
+    road_view: RoadView | None = None
 
 
 @dataclass(slots=True)
@@ -182,6 +184,7 @@ def _sample(name: str, source: Source, one: Labelled, row: Row | None, classes: 
         facts={} if row is None or source.table is None else {fact: row[fact] for fact in source.table.facts},
         above=source.view == "above",
         gsd_m=source.gsd_m,
+        road_view=source.road_view,
     )
 
 
