@@ -14,6 +14,10 @@ from training.sources.samples import Sets
 
 __all__ = ["as_text", "figures_of", "judge_all", "refuse_unmeasured"]
 
+BEYOND_CLASSES = (
+    *("pothole_pictures", "crack_merged_ap50", "types_by_shape", "crack_ratio"),
+    *("plots", "stems", "cover_pct", "diameter_m"),
+)
 Progress = Callable[[int, int], None]
 
 
@@ -74,7 +78,7 @@ def as_text(name: str, figures: Mapping[str, Any]) -> str:
         *(figures[key] for key in ("precision", "recall", "f1")),
     )
     lines += ["  " + "".join(f"{_cell(one):>11}" for one in row) for row in (head, *rows, over_all)]
-    for key in ("pothole_pictures", "crack_merged_ap50", "crack_ratio", "plots", "stems", "cover_pct", "diameter_m"):
+    for key in BEYOND_CLASSES:
         if key in figures:
             lines.append(f"  {key.replace('_', ' ')}: {_inline(figures[key])}")
     return "\n".join(lines)
@@ -87,6 +91,8 @@ def _cell(value: object) -> str:
 
 
 def _inline(value: object) -> str:
+    if isinstance(value, Mapping) and any(isinstance(one, Mapping) for one in value.values()):
+        return "; ".join(f"{key}: {_inline(one)}" for key, one in value.items())
     if isinstance(value, Mapping):
         return ", ".join(f"{key.replace('_', ' ')} {_cell(one)}" for key, one in value.items())
     return _cell(value)

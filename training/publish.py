@@ -14,6 +14,7 @@ from training.errors import RecipeError
 from training.evaluate import figures_of, judge_all
 from training.judge import Judged, choose_threshold, rounded
 from training.recipe import CardPart, Recipe
+from training.road import with_types_by_shape
 from training.sources.catalogue import Source
 from training.sources.samples import Sets
 
@@ -92,9 +93,11 @@ def _made(request: ExportRequest, part: CardPart, folder: Path, write_weights: W
 
 
 def _thresholds(classes: Sequence[str], part: CardPart, judged: Mapping[str, Judged]) -> Thresholds:
-    pooled = Judged([], [], [])
-    for one in judged.values():
-        pooled = pooled + one
+    pooled, shaped = Judged([], [], []), []
+    for name, one in judged.items():
+        by_shape = with_types_by_shape(one, classes)
+        pooled = pooled + one + by_shape
+        shaped += [name] if by_shape.samples else []
     score, count = {}, {}
     for class_id, name in enumerate(classes):
         best = choose_threshold(pooled, class_id, part.pictures.get(name))
@@ -111,6 +114,8 @@ def _thresholds(classes: Sequence[str], part: CardPart, judged: Mapping[str, Jud
         f"; {name}: where any threshold does, with picture precision ≥ {one.precision} and recall ≥ {one.recall}"
         for name, one in part.pictures.items()
     )
+    if shaped:
+        demands += f"; types of cracks on {', '.join(shaped)} too, by the shape of their masks"
     demands += "".join(f"; {name}: {one:g}, set by the recipe" for name, one in part.scores.items())
     return Thresholds(score=score, chosen=f"highest F1 at IoU 0.5 on val of {', '.join(part.validation)}{demands}")
 

@@ -1,4 +1,4 @@
-"""What only roads are judged by: potholes by picture, cracks of any type together, and the crack ratio."""
+"""What only roads are judged by: potholes by picture, cracks of any type together, their types, and the crack ratio."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +13,7 @@ from models.card import Suppression
 from models.detections import Detections
 from models.measures import (
     OperatingPoint,
+    Truth,
     average_precision,
     count_bias,
     counted,
@@ -21,14 +22,25 @@ from models.measures import (
     match,
 )
 from models.postprocess import suppress
-from training.judge import Judged
+from training.judge import Judged, class_figures
+from training.kinds import shape_of
 from training.sources.catalogue import Source
 
-__all__ = ["CRACKS", "POTHOLE", "UNTYPED", "crack_ratio", "crack_ratio_error", "merge_cracks", "road_figures"]
+__all__ = [
+    "CRACKS",
+    "POTHOLE",
+    "UNTYPED",
+    "crack_ratio",
+    "crack_ratio_error",
+    "merge_cracks",
+    "road_figures",
+    "with_types_by_shape",
+]
 
 UNTYPED = "crack"
 CRACKS = ("D00", "D10", "D20", UNTYPED)
 POTHOLE = "D40"
+TYPE_OF_SHAPE: dict[str, str] = {"along": "D00", "across": "D10", "net": "D20"}
 CELL_PX = 32
 MIN_CRACKED_PX = 8
 MIN_COVERED = 0.5
@@ -50,6 +62,9 @@ def road_figures(judged: Judged, thresholds: Mapping[str, float], source: Source
     if set(CRACKS) & set(source.labels):
         merged = merge_cracks(judged, list(thresholds))
         figures["crack_merged_ap50"] = average_precision(match(merged.truths, merged.found, 0))[0]
+    by_shape = with_types_by_shape(judged, list(thresholds))
+    if by_shape.samples:
+        figures["types_by_shape"] = _types(by_shape, thresholds)
     if {"crack", "lane"} <= set(source.masks):
         figures["crack_ratio"] = crack_ratio_error(judged, thresholds, source)
     return figures
@@ -70,6 +85,36 @@ def merge_cracks(judged: Judged, classes: Sequence[str]) -> Judged:
         seen = boxes.where(np.isin(boxes.class_id, cracks))
         found.append(suppress(Detections(seen.xyxy, seen.score, np.zeros(len(seen), np.int16)), Suppression()))
     return Judged(judged.samples, truths, found)
+
+
+def with_types_by_shape(judged: Judged, classes: Sequence[str]) -> Judged:
+    """The pictures on which people drew cracks without types, with the types that the shapes of their masks tell.
+
+    `training.kinds` tells them on sets that say how they see the road; where the shape of a crack is not clear, every
+    answer is taken. Other pictures, and other classes, are left out.
+    """
+    types = np.isin(classes, list(TYPE_OF_SHAPE.values()))
+    samples, truths, found = [], [], []
+    for sample, truth, boxes in zip(judged.samples, judged.truths, judged.found, strict=True):
+        if sample.road_view is None or UNTYPED not in sample.masks or UNTYPED not in classes:
+            continue
+        cracks = truth.xyxy[truth.class_id == classes.index(UNTYPED)]
+        if not len(cracks):
+            continue
+        mask = _mask(sample.masks[UNTYPED])
+        named = [TYPE_OF_SHAPE.get(shape_of(mask, one, sample.road_view) or "") for one in cracks]
+        told = np.array([one in classes for one in named])
+        ids = np.array([classes.index(one) for one in named if one in classes], np.int16)
+        samples.append(sample)
+        truths.append(Truth(cracks[told], ids, types, np.vstack([truth.ignored, cracks[~told]])))
+        found.append(boxes)
+    return Judged(samples, truths, found)
+
+
+def _types(judged: Judged, thresholds: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    figures = class_figures(judged, thresholds)["classes"]
+    kept = ("n", "ap50", "precision", "recall")
+    return {name: {key: one[key] for key in kept} for name, one in figures.items() if one["n"]}
 
 
 def crack_ratio(cracked: Mask, lane: Mask) -> float:

@@ -11,8 +11,8 @@ from training.errors import SourceError
 from training.evaluate import as_text, figures_of, refuse_unmeasured
 from training.judge import Judged, against, choose_threshold, class_figures, rounded
 from training.recipe import PictureDemand
-from training.road import crack_ratio, crack_ratio_error, merge_cracks
-from training.sources.catalogue import Source
+from training.road import crack_ratio, crack_ratio_error, merge_cracks, with_types_by_shape
+from training.sources.catalogue import RoadView, Source
 from training.sources.samples import Sample
 
 CLASSES = ["D00", "D10", "D20", "D40", "crack"]
@@ -88,6 +88,45 @@ def test_classes_that_nobody_labelled_have_no_figures(masked):
     assert figures["classes"]["D40"]["ap50"] == pytest.approx(1)
     assert figures["classes"]["crack"]["ap50"] == 0
     assert (figures["precision"], figures["recall"], figures["f1"]) == (0.5, 0.5, 0.5)
+
+
+def test_types_are_judged_by_the_shape_of_masks_where_people_drew_none(tmp_path):
+    view = RoadView(height_m=2, horizon=0, focal=1)
+    mask = np.zeros((320, 320), bool)
+    mask[160:300, 100:104] = True  # a line that runs ahead, 2.1 to 4 m away
+    mask[200:300, 200:310] = True  # an area
+    mask[310:312, 20:22] = True  # too little to tell
+    (tmp_path / "masks/crack").mkdir(parents=True)
+    Image.fromarray(mask).save(tmp_path / "masks/crack/p.png")
+    (tmp_path / "masks/lane").mkdir()
+    Image.fromarray(np.ones_like(mask)).save(tmp_path / "masks/lane/p.png")
+    line, area, speck = (98, 158, 106, 302), (200, 200, 310, 300), (18, 308, 24, 314)
+    one = truth((line, "crack"), (area, "crack"), (speck, "crack"), (B, "D40"))
+    path = tmp_path / "images/p.png"
+    crop = Sample(
+        path, "a", one.xyxy, one.class_id, one.labelled, road_view=view, masks={"crack": tmp_path / "masks/crack/p.png"}
+    )
+    seen = detections(
+        (area, "D20", 0.9), (line, "D10", 0.8), (line, "crack", 0.9), (speck, "D00", 0.7), (B, "D20", 0.3)
+    )
+    shaped = with_types_by_shape(Judged([crop], [one], [seen]), CLASSES)
+    assert [CLASSES[one] for one in shaped.truths[0].class_id] == ["D00", "D20"]
+    figures = figures_of(
+        Judged([crop], [one], [seen]), Thresholds(score=THRESHOLDS, chosen="-"), Source.model_validate(SOURCE)
+    )
+    assert set(figures["types_by_shape"]) == {"D00", "D20"}
+    assert figures["types_by_shape"]["D20"] == {
+        "n": 1,
+        "ap50": pytest.approx(1.0, abs=0.01),
+        "precision": 1.0,
+        "recall": 1.0,
+    }
+    assert figures["types_by_shape"]["D00"]["recall"] == 0  # the one box of D00 lies where nothing is clear
+    assert "types by shape: D00: n 1, ap50 0.000, precision –, recall 0.000; D20: n 1" in as_text("a", figures)
+
+
+def test_a_set_that_does_not_say_how_it_sees_the_road_has_no_shapes(masked):
+    assert not with_types_by_shape(masked, CLASSES).samples
 
 
 def test_the_table_is_printable_and_holds_no_nan(masked):
