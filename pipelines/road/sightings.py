@@ -164,7 +164,12 @@ def _overlapping(table: pd.DataFrame, family: Index, grouping: Grouping) -> Inde
     # Of one family, a box inside another is a part of it; of two, only covering the same ground makes them one thing.
     of_smaller = shared >= grouping.overlap * np.maximum(np.minimum(area[i], area[j]), 1e-9)
     of_both = shared >= grouping.same_ground * np.maximum(area[i] + area[j] - shared, 1e-9)
-    same = np.where(family[i] == family[j], of_smaller, of_both)
+    alike = family[i] == family[j]
+    # What a better box of another family covers is that thing called otherwise: it ties nothing to a larger area.
+    score = table["score"].to_numpy(np.float64)
+    worse = np.where(score[i] < score[j], i, j)[~alike & of_both]
+    other = np.isin(np.arange(len(table)), worse)
+    same = np.where(alike & ~other[i] & ~other[j], of_smaller, of_both)
     graph = coo_array((np.ones(same.sum(), np.int8), (i[same], j[same])), shape=(len(table), len(table)))
     _, labels = connected_components(graph, directed=False)
     return np.asarray(pd.factorize(labels)[0], np.int64)

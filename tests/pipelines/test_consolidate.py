@@ -165,6 +165,16 @@ def test_a_crack_and_a_pothole_on_the_same_ground_are_one_defect_of_the_better_s
     assert result.membership.nunique() == 1
 
 
+def test_a_pothole_that_is_called_a_crack_as_well_is_not_tied_to_the_cracked_area_around_it():
+    seen = (("D20", 0.0, 8.0, "A"), ("D40", 0.0, 8.0, "A"), ("crack", 0.0, 8.0, "A"))
+    observations, frames = boxes(*seen, spacing_px=1.0)
+    observations.loc[0, ["x2", "y2"]] = [205.0, 380.0]
+    observations["score"] = [0.8, 0.6, 0.4]
+    result = consolidate(observations, frames)
+    assert sorted(result.defects["class"]) == ["D20", "D40"]
+    assert result.membership[1] == result.membership[2] != result.membership[0]
+
+
 def drive_past(*seen: list[tuple[str, float, float]], step_m: float = 4.0) -> tuple[gpd.GeoDataFrame, pd.DataFrame]:
     """Frames `step_m` apart, northwards; in each a list of boxes: class, score, metres ahead of the first frame."""
     _, frame = boxes(("D40", 0.0, 8.0, "A"))
