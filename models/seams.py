@@ -225,7 +225,8 @@ def _resolved(seen: _Seen, links: _Links, clear: Floats) -> Detections:
 def _inside_any(xyxy: NDArray[np.float32], windows: Floats) -> Flags:
     """Which boxes (n, 4) lie inside one of the windows (k, 4), not touching its edge."""
     inside = np.zeros(len(xyxy), bool)
-    inside[shapely.STRtree(shapely.box(*windows.T)).query(shapely.box(*xyxy.T.astype(np.float64)), "within")[0]] = True
+    boxes = shapely.STRtree(shapely.box(*xyxy.T.astype(np.float64)))
+    inside[boxes.query(shapely.box(*windows.T), "contains_properly")[1]] = True
     return inside
 
 

@@ -5,17 +5,16 @@ thin one along the road is longitudinal, a thin one across it transverse, and wh
 of cracks. What lies between is left open. The limits are those that people draw by, not the outcome of a search.
 """
 
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.sources.catalogue import RoadView
 
-__all__ = ["SHAPES", "Shape", "shape_of"]
+__all__ = ["Shape", "shape_of"]
 
 Shape = Literal["along", "across", "net"]
-SHAPES: tuple[Shape, ...] = get_args(Shape)
 LEAST_PX = 60
 LEAST_LENGTH_M = 0.5
 NET_WIDTH_M, THIN_M = 0.35, 0.22

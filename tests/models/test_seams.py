@@ -93,6 +93,10 @@ def test_a_piece_goes_where_a_tile_that_sees_more_sees_nothing() -> None:
     assert len(merge_tiles([sliver, Detections.empty()], tiles, (160, 100))) == 0
     unread = merge_tiles([sliver], tiles[:1], (160, 100))  # nobody saw what is beyond the edge
     assert unread == sliver
+    just = Detections(
+        np.array([[90, 40, 96, 60]]), np.array([0.9]), np.array([0])
+    )  # as far from its edge as a piece is
+    assert merge_tiles([just], tiles[:1], (160, 100)) == just
     wide = Detections(np.array([[50, 40, 100, 60]]), np.array([0.9]), np.array([0]))  # the other tile cuts it as well
     assert merge_tiles([wide, Detections.empty()], tiles, (160, 100)) == wide
 
