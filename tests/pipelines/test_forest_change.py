@@ -261,6 +261,14 @@ def test_what_is_no_forest_map_is_refused_before_the_model_is_opened(after, tmp_
     assert "none.gpkg: the earlier map cannot be read: no such GeoPackage" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("verb", ["forest", "road"])
+def test_what_people_may_have_edited_is_refused_before_the_model_is_opened(verb, after, tmp_path, capsys):
+    (tmp_path / f"{verb}.gpkg").write_bytes(b"somebody's work")
+    with pytest.raises(SystemExit):
+        main([verb, str(after), "--out", str(tmp_path), "--model", "no_model"])
+    assert f"{verb}.gpkg: these results were moved here, or made by somebody else" in capsys.readouterr().err
+
+
 def test_a_run_of_the_same_flight_is_refused(first, forest, tmp_path):
     again = write_ortho(tmp_path / "again.tif", forest.picture)
     with pytest.raises(SurveyError, match="shows this very flight"):

@@ -11,7 +11,7 @@ from training.batches import Album, epoch_batches, smallest_batch  # noqa: E402
 from training.errors import RunError, SourceError  # noqa: E402
 from training.fit import fit, load_checkpoint  # noqa: E402
 from training.hardware import Hardware  # noqa: E402
-from training.machine import look_around  # noqa: E402
+from training.machine import emulated, look_around  # noqa: E402
 from training.ranks import Ranks, share, together  # noqa: E402
 from training.recipe import Recipe  # noqa: E402
 
@@ -101,6 +101,11 @@ def test_an_absent_device_is_refused():
     if not torch.cuda.is_available():
         with pytest.raises(RunError, match="there is no cuda:3: torch sees 0 GPUs"):
             look_around(Hardware("cuda:3"))
+
+
+def test_what_a_processor_emulates_is_said():
+    assert "25 times" in (emulated(Hardware("cpu", "f16")) or "")
+    assert emulated(Hardware("cpu", "f32")) is None and emulated(Hardware("cpu")) is None
 
 
 def test_float16_learns_with_its_gradients_scaled(sets, base, tmp_path):

@@ -131,6 +131,8 @@ def test_an_absent_data_set_says_where_to_get_it(tmp_path):
 def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(SourceError, match="Did you mean rdd2022_japan"):
         find_source(read_catalogue(), "rdd2022_jpan")
+    with pytest.raises(SourceError, match="Did you mean yolo11n"):
+        find_source(read_catalogue(), "yolo11", ["yolo11n", "yolo26n"])
 
 
 def test_a_city_adds_its_own_and_faults_are_named(tmp_path):
