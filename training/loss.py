@@ -1,6 +1,6 @@
 """The detection loss of YOLO, silent about classes and regions of a picture that nobody labelled."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,25 +32,22 @@ class Family:
 class TypedAssigner(nn.Module):  # type: ignore[misc]
     """Gives anchors their boxes as `assigner` does; those of a box whose type is known are of that type, too.
 
-    `kinds`, set before, is int64 (pictures, boxes): the class that is each box's type, below 0 where not known. `typed`
-    is then bool (pictures, anchors): those whose type is known.
+    `kinds`, set before, is int64 (pictures, boxes): the class that is each box's type, below 0 where not known.
     """
 
     def __init__(self, assigner: nn.Module) -> None:
         super().__init__()
         self.assigner = assigner
         self.kinds: Tensor | None = None
-        self.typed: Tensor | None = None
 
     def forward(self, *args: Any, **more: Any) -> tuple[Tensor, ...]:
         """What `assigner` gives: labels, boxes, scores (pictures, anchors, classes), which are taken, by which box."""
         labels, boxes, scores, taken, box = self.assigner(*args, **more)
-        self.typed = None
         if self.kinds is not None:
             kind = self.kinds.gather(1, box)
-            self.typed = taken.bool() & (kind >= 0)
+            typed = (taken.bool() & (kind >= 0))[..., None]
             also = torch.zeros_like(scores).scatter_(2, kind.clamp(min=0)[..., None], scores.amax(2, keepdim=True))
-            scores = torch.where(self.typed[..., None], torch.maximum(scores, also), scores)
+            scores = torch.where(typed, torch.maximum(scores, also), scores)
         return labels, boxes, scores, taken, box
 
 
@@ -60,20 +57,24 @@ class MaskedCrossEntropy(nn.Module):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.taught: Tensor | None = None
-        self.also_taught: Callable[[], Tensor] = lambda: torch.zeros((), dtype=torch.bool)
+        self.types: Sequence[Sequence[int]] = ()
         self.there = torch.zeros(())
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Loss (batch, anchors, classes) of `logits` against `target`, both of that shape.
 
         `taught`, set before and of a shape that spreads to that one, says what each picture may teach; what is there
-        is taught wherever it is. `there` is the sum of what is there, by which the losses are divided.
+        is taught wherever it is, and what is of one of the classes of `types` is of none of the others. `there` is the
+        sum of what is there, by which the losses are divided.
         """
         self.there = target.sum()
         loss = binary_cross_entropy_with_logits(logits, target, reduction="none")
         if self.taught is None:
             return loss
-        return loss * (self.taught | (target > 0) | self.also_taught()).to(loss.dtype)
+        told = self.taught | (target > 0)
+        for kinds in self.types:
+            told[..., kinds] |= (target[..., kinds] > 0).any(dim=-1, keepdim=True)
+        return loss * told.to(loss.dtype)
 
 
 class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
@@ -106,7 +107,6 @@ class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
     ) -> None:
         super().__init__(model)
         self.bce = MaskedCrossEntropy()
-        self.bce.also_taught = self._types_told
         self.assigner: TypedAssigner = TypedAssigner(self.assigner)  # the usual one, which the base class made
         self.families = families
         self.teaching = teaching
@@ -130,6 +130,7 @@ class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
         if silent.any():
             silent &= ~_covered(anchors, boxes, len(labelled))
         self.bce.taught = taught & ~silent[..., None]
+        self.bce.types = [list(family.kinds) for family in self.families]
         self.assigner.kinds = _by_picture(batch["kind"], batch["batch_idx"], len(labelled), self.device)
         size = self.ranks.sum(torch.tensor(float(len(labelled)), device=self.device))
         total, log = super().loss(preds, batch)
@@ -143,15 +144,6 @@ class LabelledClassLoss(v8DetectionLoss):  # type: ignore[misc]
             )
         whole = self.ranks.sum(part.detach())
         return part * size * self.ranks.n, dict(zip(log, whole, strict=True))
-
-    def _types_told(self) -> Tensor:
-        """Bool, spread to (pictures, anchors, classes): the types of anchors whose type is known."""
-        typed = self.assigner.typed
-        if typed is None:
-            return torch.zeros((), dtype=torch.bool, device=self.device)
-        kinds = torch.zeros(self.nc, dtype=torch.bool, device=self.device)
-        kinds[[kind for family in self.families for kind in family.kinds]] = True
-        return typed[..., None] & kinds
 
 
 def _by_picture(kinds: Tensor, index: Tensor, n_pictures: int, device: torch.device) -> Tensor | None:
